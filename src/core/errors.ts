@@ -1,0 +1,40 @@
+/**
+ * The one error type. Its message reads: `where: what, expected E, got G. Try T`.
+ * Everything a user can cause is thrown as this; anything else that reaches the command line is a bug and says so.
+ */
+
+/** 1 error, 2 wrong usage, 3 a check failed, 130 interrupted. */
+export type ExitCode = 1 | 2 | 3 | 130;
+
+export interface ErrorParts {
+  /** Stage or file, as the user knows it: `grad`, `data: train-images.idx3`, `--layer`. */
+  readonly where: string;
+  readonly what: string;
+  readonly expected?: string;
+  readonly got?: string;
+  /** A sentence without full stop and without the word Try: `--freeze-before norm2 to train only the layers after it`. */
+  readonly hint?: string;
+  readonly exitCode?: ExitCode;
+  readonly cause?: unknown;
+}
+
+export class SecateurError extends Error {
+  readonly parts: ErrorParts;
+  readonly exitCode: ExitCode;
+
+  constructor(parts: ErrorParts) {
+    const facts = [parts.what];
+    if (parts.expected !== undefined) facts.push(`expected ${parts.expected}`);
+    if (parts.got !== undefined) facts.push(`got ${parts.got}`);
+    const hint = parts.hint === undefined ? '' : ` Try ${parts.hint}.`;
+    super(`${parts.where}: ${facts.join(', ')}.${hint}`, parts.cause === undefined ? undefined : { cause: parts.cause });
+    this.name = 'SecateurError';
+    this.parts = parts;
+    this.exitCode = parts.exitCode ?? 1;
+  }
+}
+
+/** Throws a {@link SecateurError}; for use in expressions (`x ?? fail({...})`). */
+export function fail(parts: ErrorParts): never {
+  throw new SecateurError(parts);
+}

@@ -76,7 +76,8 @@ export function byteLength({ bits }: DTypeInfo, elements: number): number {
 /** The bytes as an array of the type: a view where they are aligned, a copy where they are not. */
 export function viewBytes({ array }: DTypeInfo, bytes: Uint8Array): NumericArray {
   const size = array.BYTES_PER_ELEMENT;
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // Not bytes.slice(): Node's Buffer gives a view there.
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
 }
 

@@ -74,7 +74,8 @@ export function readTensor(bytes: Uint8Array, where = 'tensor'): Tensor {
 
 function parse<S extends DescMessage>(schema: S, bytes: Uint8Array, where: string): MessageShape<S> {
   try {
-    return fromBinary(schema, bytes);
+    // Node's Buffer would make every bytes field a Buffer.
+    return fromBinary(schema, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (cause) {
     return notOnnx(where, `its protobuf does not parse (${cause instanceof Error ? cause.message : String(cause)})`);
   }

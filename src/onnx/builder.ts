@@ -2,7 +2,7 @@
 import { fail } from '../core/errors.ts';
 import { type DType, i64, type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
 import { bytesOf, dtypeInfo } from './dtypes.ts';
-import { allNames, cloneModel, describeNode, topologicalOrder, usedValues } from './edit.ts';
+import { allNames, allowFreeInitializers, cloneModel, describeNode, topologicalOrder, usedValues } from './edit.ts';
 import { type Attribute, type AttributeShorthand, type Dim, Float, type Model } from './model.ts';
 
 /** Readable by the onnx 1.12 checker and by ONNX Runtime 1.30 alike. */
@@ -213,6 +213,7 @@ export class GraphBuilder {
       }
       graph.nodes = topologicalOrder(graph);
     }
+    allowFreeInitializers(model);
     return model;
   }
 }

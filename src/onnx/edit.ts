@@ -165,6 +165,16 @@ function cloneAttribute(a: Attribute): Attribute {
   return { ...a };
 }
 
+/**
+ * Up to IR version 3 every initialiser had to be a graph input as well. Where one is not, raises the version to 4, which allows it;
+ * nothing else changes its meaning by that.
+ */
+export function allowFreeInitializers(model: Model): void {
+  if (model.irVersion >= 4) return;
+  const inputs = new Set(model.graph.inputs.map((i) => i.name));
+  if ([...model.graph.initializers.keys()].some((name) => !inputs.has(name))) model.irVersion = 4;
+}
+
 /** Makes every node (and subgraph) that reads `from` read `to` instead. Graph outputs stay. Returns the number of places changed. */
 export function replaceInput(graph: Graph, from: string, to: string): number {
   let count = 0;

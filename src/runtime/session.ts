@@ -4,6 +4,7 @@
  */
 import type { Tensor } from '../core/tensor.ts';
 import type { Model } from '../onnx/model.ts';
+import type { LowerOptions } from './lowerings/lower.ts';
 
 export type Backend = 'native' | 'wasm';
 
@@ -51,4 +52,6 @@ export interface Runtime {
   readonly threads: number;
   /** `model` is an IR model or the bytes of an ONNX file. */
   open(model: Model | Uint8Array, options?: SessionOptions): Promise<Session>;
+  /** Which forms of the heavy operators of a step graph are the fastest here; absent or undefined: the plain ones. */
+  lowering?(step: Model): Promise<LowerOptions | undefined>;
 }

@@ -1,0 +1,43 @@
+/**
+ * Convolutions in NCHWc, the blocked layout that ONNX Runtime keeps to itself: it uses it only where weights are initialisers, and
+ * in a training step they are inputs. These operators (`com.microsoft.nchwc`) are internal to ONNX Runtime and differ in block size
+ * from processor to processor, so they are tried at start (`nchwc-block.ts`) and are never the only way.
+ */
+import { type Candidate, type EmitContext, type Geometry, type Machine, spatial } from './candidate.ts';
+
+const DOMAIN = 'com.microsoft.nchwc';
+
+/** Whether the blocked convolution takes these sizes: two dimensions, one group, whole blocks (or fewer input channels than one). */
+export function nchwcFits(g: Geometry, machine: Machine): boolean {
+  const block = machine.nchwcBlock;
+  if (block === 0 || g.rank !== 2 || g.group !== 1) return false;
+  const [c, m] = [g.input[1], g.output[1]];
+  return m % block === 0 && (c % block === 0 || c < block) && spatial(g.input).every((s) => s > 0);
+}
+
+/** `Conv` of x with w [M,C,kh,kw] (values, not initialisers) and a bias [M]; in and out are plain NCHW. */
+export function nchwcConv(c: EmitContext, g: Geometry, x: string, w: string, bias?: string): string {
+  const block = c.machine.nchwcBlock;
+  const [channels, m] = [g.input[1], g.output[1]];
+  const [kh, kw] = g.kernel;
+  const whole = channels >= block;
+  // OIHW -> OIHW{i}{o}, or OIHW{o} where the input has less than a block of channels and stays as it is.
+  const split = c.op('Reshape', [w, c.b.ints(whole ? [m / block, block, channels / block, block, kh, kw] : [m / block, block, channels, kh, kw])]);
+  const turned = c.op('Transpose', [split], { perm: whole ? [0, 2, 4, 5, 3, 1] : [0, 2, 3, 4, 1] });
+  const weight = c.op('Reshape', [turned, c.b.ints([m, channels, kh, kw])]);
+  const input = whole ? c.op('ReorderInput', [x], { channels_last: 0 }, DOMAIN) : x;
+  const y = c.op(
+    'Conv',
+    bias === undefined ? [input, weight] : [input, weight, bias],
+    { kernel_shape: g.kernel, strides: g.strides, dilations: g.dilations, pads: [...g.padsBegin, ...g.padsEnd], group: 1 },
+    DOMAIN,
+  );
+  return c.op('ReorderOutput', [y], { channels: m, channels_last: 0 }, DOMAIN);
+}
+
+/** The forward convolution of a step graph. */
+export const nchwcForward: Candidate = {
+  name: 'nchwc',
+  applies: (g, machine) => nchwcFits(g, machine),
+  emit: (c, g) => nchwcConv(c, g, c.node.inputs[0], c.node.inputs[1], c.node.inputs[2] || undefined),
+};

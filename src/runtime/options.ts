@@ -1,0 +1,15 @@
+/** ONNX Runtime's session options, the same for every backend. */
+import type { SessionOptions } from './session.ts';
+
+export function ortOptions(threads: number, options: SessionOptions): Record<string, unknown> {
+  return {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    logSeverityLevel: 3,
+    // Late in training many gradients are denormal numbers, on which the processor is some hundred times slower.
+    extra: { session: { set_denormal_as_zero: '1' } },
+    ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
+  };
+}

@@ -1,0 +1,60 @@
+/** Results in plain text: numbers and tables as they stand on stdout. */
+import type { Cell, Table } from '../evaluate/result.ts';
+
+/** 0.9893 -> `98.93 %` */
+export const percent = (rate: number, digits = 2): string => `${(rate * 100).toFixed(digits)} %`;
+
+/** 12.3 -> `12 s`, 75 -> `1 m 15 s`, 4000 -> `1 h 07 m` */
+export function duration(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} m ${String(s % 60).padStart(2, '0')} s`;
+  return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, '0')} m`;
+}
+
+/** 1234567 -> `1.2 MB` (powers of ten, as disks are sold) */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+function cellText(cell: Cell, unit: Table['unit']): string {
+  switch (unit) {
+    case 'rate': {
+      const interval =
+        cell.low !== undefined && cell.high !== undefined ? ` [${(cell.low * 100).toFixed(2)}, ${(cell.high * 100).toFixed(2)}]` : '';
+      const paper = cell.paper === undefined ? '' : ` (paper ${(cell.paper * 100).toFixed(2)})`;
+      return `${percent(cell.value)}${interval}${paper}`;
+    }
+    case 'seconds':
+      return `${cell.value.toFixed(1)} s`;
+    case 'bytes':
+      return size(cell.value);
+    case 'count':
+      return Number.isInteger(cell.value) ? String(cell.value) : cell.value.toFixed(1);
+    case 'activation':
+      return cell.value.toPrecision(4);
+  }
+}
+
+/** A table with its name above and its notes below; columns are aligned, nothing is coloured. */
+export function tableText(table: Table): string {
+  const rows = [...new Set(table.cells.map((c) => c.row))];
+  const columns = [...new Set(table.cells.map((c) => c.column))];
+  const cells = new Map(table.cells.map((c) => [JSON.stringify([c.row, c.column]), cellText(c, table.unit)]));
+  const grid = [['', ...columns], ...rows.map((row) => [row, ...columns.map((column) => cells.get(JSON.stringify([row, column])) ?? '')])];
+  const widths = grid[0].map((_, i) => Math.max(...grid.map((line) => line[i].length)));
+  const lines = grid.map((line) =>
+    line
+      .map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i])))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [table.name, ...lines.map((line) => `  ${line}`), ...(table.notes ?? []).map((note) => `  ${note}`)].join('\n');
+}

@@ -1,0 +1,113 @@
+/**
+ * Splits of a data set into parts that never share an image, with a name and a role for each: what the attacker trains on, what the
+ * defender holds (`validation`), what settings are chosen on (`tune`). No part may come out empty.
+ */
+import { fail } from '../core/errors.ts';
+import { sha256Bytes } from '../core/hash.ts';
+import { Rng } from '../core/rng.ts';
+import type { Dataset } from './dataset.ts';
+import { countByClass, imageAt, subset } from './make.ts';
+
+/** Size of each part that is held out: a share below 1 or a number of images. */
+export interface SplitParts {
+  readonly validation: number;
+  readonly tune?: number;
+}
+
+/** What remains keeps its role and goes by its name: `train` for training data, `test` for test data. */
+export type Split<R extends 'train' | 'test', P extends SplitParts> = { readonly [K in R]: Dataset<K> } & {
+  readonly validation: Dataset<'validation'>;
+} & (P extends { readonly tune: number } ? { readonly tune: Dataset<'tune'> } : unknown);
+
+type Held = 'validation' | 'tune';
+const HELD: readonly Held[] = ['validation', 'tune'];
+const WHERE = 'data: split';
+
+/**
+ * Draws the held-out parts by chance, each with the same share of every class (largest remainders get the odd images); images keep
+ * their order. Fails where a size is no share and no count, or where a part or the rest would be empty.
+ */
+export function split<R extends 'train' | 'test', const P extends SplitParts>(data: Dataset<R>, parts: P, seed: number): Split<R, P> {
+  const rng = Rng.from(seed, 'split');
+  const pools = Array.from(countByClass(data), (count) => new Int32Array(count));
+  const filled = new Int32Array(data.classes.length);
+  for (let i = 0; i < data.count; i++) pools[data.labels[i]][filled[data.labels[i]]++] = i;
+  for (const [label, pool] of pools.entries()) rng.fork(label).shuffle(pool);
+
+  const taken = new Int32Array(data.classes.length);
+  const belongs = new Uint8Array(data.count);
+  for (const [p, part] of HELD.entries()) {
+    const size = parts[part];
+    if (size === undefined) continue;
+    checkSize(part, size, true);
+    const total = size < 1 ? Math.round(size * data.count) : size;
+    const left = pools.map((pool, label) => pool.length - taken[label]);
+    if (total > left.reduce((a, b) => a + b, 0)) nothingLeft(`${total} images for ${part} from ${data.count}`);
+    for (const [label, quota] of shareOut(total, left).entries()) {
+      for (const index of pools[label].subarray(taken[label], taken[label] + quota)) belongs[index] = p + 1;
+      taken[label] += quota;
+    }
+  }
+  return assemble(data, parts, belongs);
+}
+
+/**
+ * Splits by what the images are: the sha-256 of seed and pixels, read as a number in [0, 1), decides. So an image keeps its part when
+ * others are added, removed or re-ordered, and equal images never fall on both sides. Sizes must be shares, and are met on average
+ * only. Fails as {@link split} does.
+ */
+export function splitByHash<R extends 'train' | 'test', const P extends SplitParts>(data: Dataset<R>, parts: P, seed = 0): Split<R, P> {
+  for (const part of HELD) if (parts[part] !== undefined) checkSize(part, parts[part], false);
+  const tune = parts.validation + (parts.tune ?? 0);
+  const belongs = new Uint8Array(data.count);
+  const salt = new TextEncoder().encode(`secateur split ${seed}\n`);
+  for (let i = 0; i < data.count; i++) {
+    const image = imageAt(data, i);
+    const bytes = new Uint8Array(salt.length + image.length);
+    bytes.set(salt);
+    bytes.set(image, salt.length);
+    const digest = sha256Bytes(bytes);
+    let place = 0;
+    for (let k = 5; k >= 0; k--) place = (place + digest[k]) / 256;
+    belongs[i] = place < parts.validation ? 1 : place < tune ? 2 : 0;
+  }
+  return assemble(data, parts, belongs);
+}
+
+function checkSize(part: Held, size: number, counts: boolean): void {
+  if (size > 0 && (size < 1 || (counts && Number.isInteger(size)))) return;
+  const expected = counts ? 'a share between 0 and 1 or a whole number of images' : 'a share between 0 and 1';
+  fail({ where: WHERE, what: `size of the ${part} part`, expected, got: `${size}`, exitCode: 2 });
+}
+
+/** `total` things dealt out in proportion to `sizes`, none getting more than its size. */
+function shareOut(total: number, sizes: readonly number[]): number[] {
+  const all = sizes.reduce((a, b) => a + b, 0);
+  const exact = sizes.map((size) => (total * size) / Math.max(1, all));
+  const quotas = exact.map(Math.floor);
+  const order = sizes.map((_, i) => i).sort((a, b) => exact[b] - quotas[b] - (exact[a] - quotas[a]) || a - b);
+  let left = total - quotas.reduce((a, b) => a + b, 0);
+  for (const i of order) {
+    if (left === 0) break;
+    if (quotas[i] < sizes[i]) {
+      quotas[i]++;
+      left--;
+    }
+  }
+  return quotas;
+}
+
+function assemble<R extends 'train' | 'test', P extends SplitParts>(data: Dataset<R>, parts: P, belongs: Uint8Array): Split<R, P> {
+  const indices = [0, 1, 2].map((part) => Int32Array.from(belongs.keys()).filter((i) => belongs[i] === part));
+  const asked = HELD.filter((part) => parts[part] !== undefined);
+  const sizes = [[data.role, indices[0]] as const, ...asked.map((part) => [part, indices[HELD.indexOf(part) + 1]] as const)];
+  if (sizes.some(([, list]) => list.length === 0)) nothingLeft(sizes.map(([name, list]) => `${name} ${list.length}`).join(', '));
+  const result: Record<string, Dataset> = { [data.role]: subset(data, indices[0]) };
+  for (const part of asked) result[part] = subset(data, indices[HELD.indexOf(part) + 1], part);
+  return result as unknown as Split<R, P>;
+}
+
+function nothingLeft(got: string): never {
+  const expected = 'at least one image in every part';
+  return fail({ where: WHERE, what: 'no clean data left after a split', expected, got, hint: 'other shares, or more data' });
+}

@@ -13,6 +13,7 @@
  * Tables with other names are drawn as plain tables.
  */
 import { z } from 'zod';
+import { toBase64 } from '../data/base64.ts';
 
 /** A small picture: bytes 0..255, `[H,W,C]` row-major, base64. */
 export const Picture = z.object({
@@ -207,16 +208,4 @@ export function pictureOf(pixels: Uint8Array, shape: { channels: number; height:
 /** Floats as short numbers for `media.json`: `digits` significant digits, which is more than a picture shows. */
 export function shortFloats(values: ArrayLike<number>, digits = 5): number[] {
   return Array.from(values, (v) => Number(v.toPrecision(digits)));
-}
-
-/** Base64 of bytes, in Node and in a browser. */
-export function toBase64(bytes: Uint8Array): string {
-  let text = '';
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text);
-}
-
-/** The bytes of a base64 text. */
-export function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }

@@ -1,0 +1,170 @@
+/** Lines over a number: curves of pruning, of the poisoned fraction, of training. Bands or whiskers for intervals. */
+import { scaleLinear } from 'd3-scale';
+import { area, line } from 'd3-shape';
+import type { JSX } from 'preact';
+import type { Tone } from '../theme.ts';
+import { Chart, type ChartText, PaperMark, type Plot, px, textWidth, XAxis, YAxis } from './frame.tsx';
+import { placeLabels } from './place-labels.ts';
+
+export interface LinePoint {
+  readonly x: number;
+  readonly y: number;
+  readonly low?: number;
+  readonly high?: number;
+  readonly paper?: number;
+}
+
+export interface LineSeries {
+  readonly label: string;
+  readonly tone: Tone;
+  readonly points: readonly LinePoint[];
+  readonly dashed?: boolean;
+}
+
+export interface LineChartProps extends ChartText {
+  readonly series: readonly LineSeries[];
+  readonly xTitle: string;
+  readonly yTitle: string;
+  readonly xFormat?: (value: number) => string;
+  readonly yFormat: (value: number) => string;
+  readonly xTicks?: readonly number[];
+  /** Default: 0 to the largest value, rounded up. */
+  readonly yDomain?: readonly [number, number];
+  /** Upright lines with a text: where pruning stopped. */
+  readonly stops?: readonly { readonly x: number; readonly label: string }[];
+  /** Level lines with a text: what another model has. */
+  readonly references?: readonly { readonly y: number; readonly label: string; readonly tone: Tone }[];
+}
+
+const WIDTH = 480;
+const HEIGHT = 300;
+const PLOT: Plot = { left: 46, right: WIDTH - 14, top: 34, bottom: HEIGHT - 44 };
+/** More points than this are a curve; fewer are points that a line joins. */
+const MANY = 12;
+
+export function LineChart(props: LineChartProps): JSX.Element {
+  const { series, stops = [], references = [], xFormat = String, yFormat } = props;
+  const all = series.flatMap((s) => s.points);
+  const xs = all.map((p) => p.x);
+  const ys = [...all.flatMap((p) => [p.y, p.high ?? p.y, p.paper ?? p.y]), ...references.map((r) => r.y)];
+  const many = series.some((s) => s.points.length > MANY);
+  const padX = many ? 0 : 22;
+  const x = scaleLinear(spread(Math.min(...xs), Math.max(...xs)), [PLOT.left + padX, PLOT.right - padX]);
+  const y = props.yDomain
+    ? scaleLinear([...props.yDomain], [PLOT.bottom, PLOT.top])
+    : scaleLinear(spread(0, Math.max(...ys)), [PLOT.bottom, PLOT.top]).nice(5);
+
+  const stopMarks = stops.map((s) => ({ ...s, px: x(s.x), ...stopLabel(x(s.x), s.label) }));
+  const lines = [
+    ...series.map((s) => ({ text: s.label, points: s.points.map((p) => ({ x: x(p.x), y: y(p.y) })) })),
+    ...references.map((r) => ({ text: r.label, points: [PLOT.left, PLOT.right].map((at) => ({ x: at, y: y(r.y) })) })),
+  ];
+  const labels = placeLabels(
+    lines,
+    PLOT,
+    stopMarks.map((s) => ({ text: s.label, x: s.middle, y: PLOT.top - 8 })),
+  );
+  const tones = [...series.map((s) => s.tone), ...references.map((r) => r.tone)];
+  const path = line<{ x: number; y: number }>(
+    (p) => p.x,
+    (p) => p.y,
+  ).digits(2);
+  const band = area<LinePoint>()
+    .x((p) => x(p.x))
+    .y0((p) => y(p.low ?? p.y))
+    .y1((p) => y(p.high ?? p.y))
+    .digits(2);
+
+  return (
+    <Chart {...props} width={WIDTH} height={HEIGHT}>
+      <YAxis plot={PLOT} scale={y} title={props.yTitle} format={yFormat} />
+      <XAxis plot={PLOT} scale={x} title={props.xTitle} format={xFormat} ticks={props.xTicks} />
+      {series.map((s) => (
+        <g key={s.label} class={`tone-${s.tone}`}>
+          {many && s.points.some((p) => p.low !== undefined) && <path class="band" d={band(s.points) ?? ''} />}
+        </g>
+      ))}
+      {stopMarks.map((s) => (
+        <line key={s.label} class="stop" x1={px(s.px)} x2={px(s.px)} y1={PLOT.top - 4} y2={PLOT.bottom} />
+      ))}
+      {references.map((r) => (
+        <g key={r.label} class={`tone-${r.tone}`}>
+          <line class="line line-dashed" x1={PLOT.left} x2={PLOT.right} y1={px(y(r.y))} y2={px(y(r.y))} />
+        </g>
+      ))}
+      {series.map((s, i) => (
+        <g key={s.label} class={`tone-${s.tone}`}>
+          <path class={s.dashed ? 'line line-dashed' : 'line'} d={path(lines[i].points) ?? ''} />
+          {!many && s.points.map((p) => <Whisker key={p.x} x={x(p.x)} low={y(p.low ?? p.y)} high={y(p.high ?? p.y)} />)}
+          {!many && s.points.map((p) => <circle key={p.x} class="dot" cx={px(x(p.x))} cy={px(y(p.y))} r={5} />)}
+          {s.points.map((p) => p.paper !== undefined && <PaperMark key={p.x} x={x(p.x)} y={y(p.paper)} />)}
+          {many && stops.map((stop) => <AtStop key={stop.x} points={s.points} at={stop.x} x={x} y={y} />)}
+        </g>
+      ))}
+      {stopMarks.map((s) => (
+        <text key={s.label} class="note" x={px(s.middle)} y={PLOT.top - 8} text-anchor="middle">
+          {s.label}
+        </text>
+      ))}
+      {labels.map(
+        (l, i) =>
+          l && (
+            <g key={l.text} class={`tone-${tones[i]}`}>
+              <text class="label" x={px(l.x)} y={px(l.y)} text-anchor="middle">
+                {l.text}
+              </text>
+            </g>
+          ),
+      )}
+      <Key entries={lines.map((l, i) => ({ text: l.text, tone: tones[i] })).filter((_, i) => !labels[i])} />
+    </Chart>
+  );
+}
+
+/** A domain that is never empty. */
+function spread(from: number, to: number): [number, number] {
+  return to > from ? [from, to] : [from, from + 1];
+}
+
+/** The middle of a stop's text, pushed inside the chart. */
+function stopLabel(at: number, text: string): { middle: number } {
+  const half = textWidth(text) / 2;
+  return { middle: Math.min(Math.max(at, PLOT.left + half), WIDTH - half) };
+}
+
+function Whisker({ x, low, high }: { x: number; low: number; high: number }): JSX.Element {
+  return <path class="whisker" d={`M${px(x)},${px(low)}V${px(high)}M${px(x - 4)},${px(low)}h8M${px(x - 4)},${px(high)}h8`} />;
+}
+
+/** A ring where a curve crosses the stop. */
+function AtStop(props: {
+  points: readonly LinePoint[];
+  at: number;
+  x: (v: number) => number;
+  y: (v: number) => number;
+}): JSX.Element | null {
+  const p = props.points.find((q) => q.x === props.at);
+  return p ? <circle class="dot-hollow" cx={px(props.x(p.x))} cy={px(props.y(p.y))} r={4.5} /> : null;
+}
+
+/** Names of lines that found no room beside their line. */
+function Key({ entries }: { entries: readonly { text: string; tone: Tone }[] }): JSX.Element | null {
+  let at = PLOT.right;
+  const placed = [...entries].reverse().map((e) => {
+    at -= textWidth(e.text) + 26;
+    return { ...e, at };
+  });
+  if (placed.length === 0) return null;
+  return (
+    <g>
+      {placed.map((e) => (
+        <g key={e.text} class={`tone-${e.tone}`}>
+          <line class="line" x1={px(e.at)} x2={px(e.at + 14)} y1={8} y2={8} />
+          <text class="label" x={px(e.at + 18)} y={12}>
+            {e.text}
+          </text>
+        </g>
+      ))}
+    </g>
+  );
+}

@@ -1,0 +1,137 @@
+/** The page: head line, tiles, contents, the story in order, provenance. */
+import type { JSX } from 'preact';
+import { cellFormat, integer, list, seedWords } from './format.ts';
+import type { SectionId, Verdict } from './media.ts';
+import { pageCss } from './page-css.ts';
+import type { SectionProps } from './sections/context.ts';
+import { DataSection } from './sections/data.tsx';
+import { ControlSection, DefencesSection } from './sections/defences.tsx';
+import { FractionSection, PerClassSection } from './sections/errors.tsx';
+import { FiltersSection, NeuronsSection } from './sections/neurons.tsx';
+import { OtherSection, otherTables, ProvenanceSection } from './sections/provenance.tsx';
+import { PruningSection } from './sections/pruning.tsx';
+import { TrainingSection } from './sections/training.tsx';
+import { findTable } from './tables.ts';
+import { chartCss, themeCss } from './theme.ts';
+import { headlineOf, verdictsOf } from './verdicts.ts';
+
+interface Chapter {
+  readonly id: SectionId | 'other';
+  readonly link: string;
+  readonly present: boolean;
+}
+
+/** The sections this run has something for, in order. */
+function chaptersOf({ result, media }: SectionProps): Chapter[] {
+  const table = (name: string): boolean => findTable(result, name) !== undefined;
+  const some = (items: readonly unknown[] | undefined): boolean => items !== undefined && items.length > 0;
+  return [
+    { id: 'data', link: 'Data and trigger', present: some(media.data) || some(media.triggers) },
+    { id: 'per-class', link: 'Errors by class', present: table('per-class error') },
+    { id: 'fraction', link: 'How much poison', present: table('poison fraction') },
+    { id: 'filters', link: 'Filters', present: some(media.filters) },
+    { id: 'neurons', link: 'Backdoor neurons', present: some(media.activations) || some(media.maps) },
+    { id: 'pruning', link: 'Pruning', present: table('pruning curve') },
+    { id: 'defences', link: 'Defences', present: table('defences') },
+    { id: 'control', link: 'Control', present: table('clean-model control') },
+    { id: 'training', link: 'Training', present: media.histories?.some((h) => h.points.length > 0) ?? false },
+    { id: 'other', link: 'More tables', present: otherTables(result).length > 0 },
+    { id: 'provenance', link: 'Provenance', present: true },
+  ];
+}
+
+/** What the page is called where the recipe does not say. */
+export function titleOf({ result, media }: SectionProps): string {
+  return media.title ?? `Backdoors in a neural network: ${result.recipe}`;
+}
+
+export function Page(props: SectionProps): JSX.Element {
+  const { result, media } = props;
+  const title = titleOf(props);
+  const seeds = result.provenance.seeds;
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>{title}</title>
+        <style dangerouslySetInnerHTML={{ __html: themeCss() + chartCss + pageCss }} />
+      </head>
+      <body>
+        <a class="skip" href="#story">
+          To the results
+        </a>
+        <div class="page">
+          <header>
+            <p class="eyebrow">Secateur · recipe {result.recipe}</p>
+            <h1>{title}</h1>
+            <p class="headline">{headlineOf(result, media)}</p>
+            <p class="runline">
+              {seeds.length > 1
+                ? `${seeds.length} seeds (${list(seeds.map(String))}); values are means over them, with 95 % intervals.`
+                : `One seed${seeds.length === 1 ? ` (${seeds[0]})` : ''}: intervals cover the choice of test images, not the luck of training.`}
+            </p>
+            <Tiles verdicts={verdictsOf(result, media)} />
+          </header>
+          <nav class="contents" aria-label="Contents">
+            <ul>
+              {chaptersOf(props)
+                .filter((c) => c.present)
+                .map((c) => (
+                  <li key={c.id}>
+                    <a href={`#${c.id}`}>{c.link}</a>
+                  </li>
+                ))}
+            </ul>
+          </nav>
+          <main id="story">
+            <DataSection {...props} />
+            <PerClassSection {...props} />
+            <FractionSection {...props} />
+            <FiltersSection {...props} />
+            <NeuronsSection {...props} />
+            <PruningSection {...props} />
+            <DefencesSection {...props} />
+            <ControlSection {...props} />
+            <TrainingSection {...props} />
+            <OtherSection {...props} />
+            <ProvenanceSection {...props} />
+          </main>
+          <footer>
+            Written by Secateur. This file is complete: it fetches nothing and needs no scripts. Its numbers are in result.json beside it,
+            its pictures in media.json.
+          </footer>
+        </div>
+      </body>
+    </html>
+  );
+}
+
+function Tiles({ verdicts }: { verdicts: readonly Verdict[] }): JSX.Element | null {
+  if (verdicts.length === 0) return null;
+  return (
+    <ul class="tiles" aria-label="Results at a glance">
+      {verdicts.map((v) => {
+        const format = cellFormat(v.unit, [{ row: '', column: '', ...v }]);
+        const interval =
+          v.low !== undefined && v.high !== undefined ? `95 %: ${format.value(v.low)} to ${format.value(v.high)}` : undefined;
+        const facts = [interval, v.n !== undefined ? `n = ${integer(v.n)}` : undefined, seedWords(v.seeds)].filter((f) => f !== undefined);
+        return (
+          <li key={v.label} class={`tile-card tile-${v.tone}`}>
+            <span class="tile-label">{v.label}</span>
+            <span class="tile-value">
+              {format.value(v.value)}
+              {format.suffix && <small> {format.suffix}</small>}
+            </span>
+            {v.says && <span class="tile-says">{v.says}</span>}
+            <span class="tile-facts">
+              {facts.join(' · ')}
+              {v.paper !== undefined && ` · paper ${format.value(v.paper)}`}
+            </span>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,132 @@
+/** The building blocks of the page: sections, figures, tables, notes. */
+import type { ComponentChildren, JSX } from 'preact';
+import type { SectionId } from './media.ts';
+
+interface SectionProps {
+  readonly id: SectionId | 'other';
+  readonly title: string;
+  /** What the reader looks at, in a sentence or two. */
+  readonly lead?: ComponentChildren;
+  /** The recipe's own paragraphs. */
+  readonly captions?: readonly string[];
+  readonly children: ComponentChildren;
+}
+
+export function Section({ id, title, lead, captions = [], children }: SectionProps): JSX.Element {
+  return (
+    <section id={id} aria-labelledby={`${id}-heading`}>
+      <h2 id={`${id}-heading`}>{title}</h2>
+      {lead && <p class="lead">{lead}</p>}
+      {captions.map((text) => (
+        <p key={text}>{text}</p>
+      ))}
+      {children}
+    </section>
+  );
+}
+
+/** Charts side by side, below each other where the page is narrow. */
+export function Panels({ children, size = 'wide' }: { children: ComponentChildren; size?: 'wide' | 'small' }): JSX.Element {
+  return <div class={`panels panels-${size}`}>{children}</div>;
+}
+
+interface FigureProps {
+  readonly title: string;
+  readonly children: ComponentChildren;
+  readonly caption?: ComponentChildren;
+}
+
+export function Figure({ title, children, caption }: FigureProps): JSX.Element {
+  return (
+    <figure>
+      <h3>{title}</h3>
+      {children}
+      {caption && <figcaption>{caption}</figcaption>}
+    </figure>
+  );
+}
+
+/** A dot and a word in the colour that the charts use. */
+export function KeyWord({ tone, children }: { tone: string; children: ComponentChildren }): JSX.Element {
+  return <span class={`key tone-${tone}`}>{children}</span>;
+}
+
+/** What the diamond means, wherever a chart has one. */
+export function PaperKey(): JSX.Element {
+  return <span class="key-paper">the paper's number</span>;
+}
+
+/** The numbers of a chart. Open where the table is the point; shut where it is long. Print shows both. */
+export function Numbers({ summary, open, children }: { summary: string; open?: boolean; children: ComponentChildren }): JSX.Element {
+  return (
+    <details open={open}>
+      <summary>{summary}</summary>
+      {children}
+    </details>
+  );
+}
+
+/** A notice beside a table, one item a sentence. */
+export function Notes({ notes }: { notes?: readonly string[] }): JSX.Element | null {
+  if (!notes || notes.length === 0) return null;
+  return (
+    <aside class="notes" aria-label="Notes on the numbers">
+      <ul>
+        {notes.map((note) => (
+          <li key={note}>{note}</li>
+        ))}
+      </ul>
+    </aside>
+  );
+}
+
+interface PlainTableProps {
+  readonly caption: ComponentChildren;
+  readonly head: readonly string[];
+  /** First entry of each row is its header. */
+  readonly rows: readonly (readonly ComponentChildren[])[];
+  /** Columns that hold words and not numbers. */
+  readonly words?: readonly number[];
+}
+
+/** A table of texts; scrolls by itself where it is wider than the page. */
+export function PlainTable({ caption, head, rows, words = [] }: PlainTableProps): JSX.Element {
+  return (
+    <Scroll label={head.join(', ')}>
+      <table>
+        <caption>{caption}</caption>
+        <thead>
+          <tr>
+            {head.map((h, i) => (
+              <th key={h} scope="col" class={i === 0 || words.includes(i) ? 'words' : undefined}>
+                {h}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, r) => (
+            <tr key={String(r)}>
+              <th scope="row">{row[0]}</th>
+              {row.slice(1).map((entry, i) => (
+                <td key={head[i + 1]} class={words.includes(i + 1) ? 'words' : undefined}>
+                  {entry}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+/** Something wide that the keyboard can scroll. */
+export function Scroll({ label, children }: { label: string; children: ComponentChildren }): JSX.Element {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
+    <section class="scroll" aria-label={label} tabIndex={0}>
+      {children}
+    </section>
+  );
+}

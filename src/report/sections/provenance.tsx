@@ -1,0 +1,94 @@
+/** Tables the page has no picture for, and where everything comes from. */
+import type { JSX } from 'preact';
+import type { Result } from '../../evaluate/result.ts';
+import { bytes, duration, list, sentence } from '../format.ts';
+import { NumbersTable } from '../numbers-table.tsx';
+import { Figure, Notes, PlainTable, Section } from '../parts.tsx';
+import type { SectionProps } from './context.ts';
+
+/** The tables that have a section of their own. */
+const KNOWN = ['per-class error', 'poison fraction', 'pruning curve', 'defences', 'clean-model control'];
+
+export function otherTables(result: Result): Result['tables'] {
+  return result.tables.filter((t) => t.cells.length > 0 && !KNOWN.includes(t.name));
+}
+
+export function OtherSection({ result }: SectionProps): JSX.Element | null {
+  const tables = otherTables(result);
+  if (tables.length === 0) return null;
+  return (
+    <Section id="other" title={tables.length === 1 ? sentence(tables[0].name) : 'More tables'}>
+      {tables.map((t) => (
+        <div class="table-with-notes" key={t.name}>
+          <NumbersTable table={t} caption={`${sentence(t.name)}.`} />
+          <Notes notes={t.notes} />
+        </div>
+      ))}
+    </Section>
+  );
+}
+
+export function ProvenanceSection({ result, media }: SectionProps): JSX.Element {
+  const p = result.provenance;
+  const total = p.steps.reduce((sum, s) => sum + s.seconds, 0);
+  const longest = Math.max(1e-9, ...p.steps.map((s) => s.seconds));
+  const peak = Math.max(0, ...p.steps.map((s) => s.rssBytes));
+  const versions = Object.entries(p.versions);
+  const inputs = Object.entries(p.inputs);
+  return (
+    <Section id="provenance" title="Where these numbers come from" captions={media.captions?.provenance}>
+      <p>This command, on the same inputs, gives these numbers again:</p>
+      <pre>
+        <code>{p.command}</code>
+      </pre>
+      <dl class="facts">
+        <div>
+          <dt>{p.seeds.length === 1 ? 'Seed' : 'Seeds'}</dt>
+          <dd>{p.seeds.length === 0 ? 'none' : list(p.seeds.map(String))}</dd>
+        </div>
+        <div>
+          <dt>Started</dt>
+          <dd>{p.started}</dd>
+        </div>
+        <div>
+          <dt>Machine</dt>
+          <dd>{p.machine}</dd>
+        </div>
+        {versions.map(([name, version]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{version}</dd>
+          </div>
+        ))}
+      </dl>
+      {inputs.length > 0 && (
+        <PlainTable
+          caption="Inputs and models by their sha-256."
+          head={['name', 'sha-256']}
+          words={[1]}
+          rows={inputs.map(([name, hash]) => [
+            name,
+            <code class="hash" key={name}>
+              {hash}
+            </code>,
+          ])}
+        />
+      )}
+      {p.steps.length > 0 && (
+        <Figure title="Time and memory of each step">
+          <PlainTable
+            caption={`Wall time of each step and resident memory at its end. Together ${duration(total)}; largest ${bytes(peak)}.`}
+            head={['step', 'time', 'share', 'memory']}
+            words={[2]}
+            rows={p.steps.map((s) => [
+              s.name,
+              duration(s.seconds),
+              <span class="meter" key={s.name} style={`--share:${((100 * s.seconds) / longest).toFixed(1)}%`} />,
+              bytes(s.rssBytes),
+            ])}
+          />
+        </Figure>
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,99 @@
+/** The one-line result and the tiles at the top, read from the tables where a recipe has not written them itself. */
+import type { Cell, Result } from '../evaluate/result.ts';
+import { cellFormat, list } from './format.ts';
+import type { ReportMedia, Verdict } from './media.ts';
+import { cellAt, columnParts, columnsOf, findTable } from './tables.ts';
+
+/** From here on a backdoor is called working, and up to here gone. Only words and colours on the page hang on them. */
+const WORKS = 0.5;
+const GONE = 0.1;
+
+/** The attacks of the `defences` table: subjects that have an attack success of their own. */
+function attacksOf(result: Result): string[] {
+  const table = findTable(result, 'defences');
+  if (!table) return [];
+  return columnsOf(table)
+    .map(columnParts)
+    .filter((c) => c.metric === 'attack success')
+    .map((c) => c.subject);
+}
+
+function defence(result: Result, row: string, subject: string, metric: string): Cell | undefined {
+  const table = findTable(result, 'defences');
+  const column = table && columnsOf(table).find((c) => columnParts(c).subject === subject && columnParts(c).metric === metric);
+  return column === undefined ? undefined : cellAt(table, row, column);
+}
+
+const named = (subject: string, text: string): string => (subject === '' ? text : `${text}, ${subject} attack`);
+
+function tile(cell: Cell, label: string, tone: Verdict['tone'], says: string): Verdict {
+  const { value, n, low, high, seeds, paper } = cell;
+  return { label, value, unit: 'rate', n, low, high, seeds, paper, tone, says };
+}
+
+/** Up to six tiles: what the attack does, what each defence leaves of it, what the defences cost a clean model. */
+export function verdictsOf(result: Result, media: ReportMedia): readonly Verdict[] {
+  if (media.verdicts) return media.verdicts;
+  const tiles: Verdict[] = [];
+  const errors = findTable(result, 'per-class error');
+  const badnet = errors && columnsOf(errors).find((c) => columnParts(c).metric === 'clean' && columnParts(c).subject !== 'baseline');
+  const clean = badnet && cellAt(errors, 'average', badnet);
+  const honest = cellAt(errors, 'average', 'baseline clean');
+  if (clean && honest) {
+    const points = (clean.value - honest.value) * 100;
+    const hidden = points <= 0.5;
+    const than = `${Math.abs(points).toFixed(2)} points ${points >= 0 ? 'more' : 'less'} than an honest model`;
+    tiles.push(tile(clean, `Clean error of the ${columnParts(badnet ?? '').subject} BadNet`, hidden ? 'bad' : 'neutral', than));
+  }
+  for (const subject of attacksOf(result)) {
+    const none = defence(result, 'none', subject, 'attack success');
+    if (none) {
+      const works = none.value >= WORKS;
+      tiles.push(
+        tile(none, named(subject, 'Attack success, no defence'), works ? 'bad' : 'good', works ? 'the backdoor works' : 'the attack fails'),
+      );
+    }
+    const cured = defence(result, 'fine-prune', subject, 'attack success');
+    if (cured)
+      tiles.push(tile(cured, named(subject, 'Attack success after fine-pruning'), toneOfRest(cured.value), restWords(cured.value)));
+  }
+  const control = findTable(result, 'clean-model control');
+  const controlColumn = control && columnsOf(control).find((c) => columnParts(c).metric === 'clean accuracy');
+  const before = controlColumn && cellAt(control, 'none', controlColumn);
+  const after = controlColumn && cellAt(control, 'fine-prune', controlColumn);
+  if (before && after) {
+    const points = (after.value - before.value) * 100;
+    const words = `${Math.abs(points).toFixed(2)} points ${points >= 0 ? 'gained' : 'lost'}`;
+    tiles.push(tile(after, 'Clean accuracy of a clean model after fine-pruning', points > -1 ? 'good' : 'bad', words));
+  }
+  return tiles;
+}
+
+const toneOfRest = (rate: number): Verdict['tone'] => (rate <= GONE ? 'good' : rate >= WORKS ? 'bad' : 'neutral');
+const restWords = (rate: number): string =>
+  rate <= GONE ? 'the backdoor is gone' : rate >= WORKS ? 'the backdoor is still there' : 'the backdoor is weakened';
+
+/** What was done and what came out, in one line. */
+export function headlineOf(result: Result, media: ReportMedia): string {
+  if (media.headline) return media.headline;
+  const parts: string[] = [];
+  for (const subject of attacksOf(result)) {
+    const success = defence(result, 'none', subject, 'attack success');
+    const cured = defence(result, 'fine-prune', subject, 'attack success');
+    const cleanBefore = defence(result, 'none', subject, 'clean accuracy');
+    const cleanAfter = defence(result, 'fine-prune', subject, 'clean accuracy');
+    if (!success || !cured) continue;
+    const cells = [success, cured, cleanBefore, cleanAfter].filter((c) => c !== undefined);
+    const format = cellFormat('rate', cells);
+    const attack = subject === '' ? 'the attack' : `the ${subject} attack`;
+    const cost =
+      cleanBefore && cleanAfter
+        ? `, while clean accuracy goes from ${format.value(cleanBefore.value)} to ${format.value(cleanAfter.value)} %`
+        : '';
+    parts.push(`${attack} from ${format.value(success.value)} to ${format.value(cured.value)} % success${cost}`);
+  }
+  if (parts.length > 0) return `Fine-pruning takes ${list(parts)}.`;
+  const names = result.tables.map((t) => t.name);
+  if (names.length === 0) return 'This run has written no tables.';
+  return `This run has measured ${list(names)}.`;
+}

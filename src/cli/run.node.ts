@@ -16,7 +16,14 @@ export interface Io {
   readonly env: NodeJS.ProcessEnv;
 }
 
-const processIo = (): Io => ({ out: (text) => process.stdout.write(text), err: stderrSink(), env: process.env });
+function processIo(): Io {
+  // `secateur ... | head` closes the pipe early; that is no failure
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  return { out: (text) => process.stdout.write(text), err: stderrSink(), env: process.env };
+}
 
 /** How long a command may take to stop by itself after Ctrl-C. */
 const GRACE_MS = 10_000;
@@ -27,10 +34,6 @@ const GRACE_MS = 10_000;
  * @returns the exit code: 0 fine, 1 error, 2 wrong usage, 3 a check failed, 130 interrupted
  */
 export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {
-  // `secateur ... | head` closes the pipe early; that is no failure
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-  });
   const debug = (io.env.SECATEUR_DEBUG ?? '') !== '' && io.env.SECATEUR_DEBUG !== '0';
   const progress = new Progress(io.err);
   const report = (error: unknown): number => {

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { duration, percent, size, tableText } from '../../src/cli/output.node.ts';
+
+test('numbers as people read them', () => {
+  expect([percent(0.98934), percent(1, 0)]).toEqual(['98.93 %', '100 %']);
+  expect([0.4, 59, 75, 3599.6, 4000].map(duration)).toEqual(['0 s', '59 s', '1 m 15 s', '1 h 00 m', '1 h 06 m']);
+  expect([999, 1_234_567, 5e9].map(size)).toEqual(['999 B', '1.2 MB', '5.0 GB']);
+});
+
+test('a table is aligned, with interval and the paper beside the number', () => {
+  const text = tableText({
+    name: 'defences',
+    unit: 'rate',
+    cells: [
+      { row: 'none', column: 'clean', value: 0.98934, low: 0.98, high: 0.99 },
+      { row: 'none', column: 'triggered', value: 1 },
+      { row: 'fine-pruning', column: 'clean', value: 0.9, paper: 0.988 },
+    ],
+    notes: ['A sentence.'],
+  });
+  expect(text).toBe(
+    [
+      'defences',
+      '                                 clean  triggered',
+      '  none          98.93 % [98.00, 99.00]   100.00 %',
+      '  fine-pruning   90.00 % (paper 98.80)',
+      '  A sentence.',
+    ].join('\n'),
+  );
+});
+
+test.each([
+  ['seconds', 1.26, '1.3 s'],
+  ['bytes', 1500, '1.5 kB'],
+  ['count', 12, '12'],
+  ['count', 12.34, '12.3'],
+  ['activation', 0.123456, '0.1235'],
+] as const)('unit %s', (unit, value, text) => {
+  expect(tableText({ name: 't', unit, cells: [{ row: 'r', column: 'c', value }] })).toContain(`  ${text}`);
+});

@@ -29,6 +29,14 @@ export interface ChannelEnd {
   readonly spread: number;
 }
 
+/** A channel-wise node on the way, and what it does. */
+export interface PassedNode {
+  readonly node: Node;
+  readonly role: ChannelRole;
+  /** Neighbouring features of axis 1 that one channel is where it comes in. */
+  readonly spread: number;
+}
+
 export interface CutPoint {
   /** Node name, or the name of its output where the node has none. */
   readonly layer: string;
@@ -52,7 +60,7 @@ export interface CutPoint {
   /** Operators from the layer to where its channels are mixed, for people. */
   readonly path: readonly string[];
   /** Channel-wise nodes from the layer's output to `ends`. */
-  readonly passed: readonly Node[];
+  readonly passed: readonly PassedNode[];
   readonly ends: readonly ChannelEnd[];
   /** Whether a residual Add (or gate) re-fills the channel from elsewhere after the cut. */
   readonly joined: boolean;
@@ -101,7 +109,7 @@ function cutPoint(graph: Graph, types: ValueTypes, uses: Map<string, Node[]>, no
   const parameters = [...own.parameters, ...chain.parameters];
   const shared = parameters.find((p) => (uses.get(p.name)?.length ?? 0) > 1);
   const notZeroable = own.notZeroable ?? chain.notZeroable ?? (shared && `"${shared.name}" is used by several nodes`);
-  const all = [...chain.nodes, ...passed.filter((n) => !chain.nodes.includes(n))];
+  const all = [...chain.nodes, ...passed];
   return {
     layer: layerName(node),
     node,
@@ -115,7 +123,7 @@ function cutPoint(graph: Graph, types: ValueTypes, uses: Map<string, Node[]>, no
     parameters,
     zeroable: notZeroable === undefined,
     ...(notZeroable === undefined ? {} : { notZeroable }),
-    path: [...all.map((n) => n.opType), ...new Set(ends.map((e) => e.node?.opType ?? 'output'))],
+    path: [...all.map((p) => p.node.opType), ...new Set(ends.map((e) => e.node?.opType ?? 'output'))],
     passed: all,
     ends,
     joined: ends.some((e) => e.kind === 'join'),
@@ -149,7 +157,7 @@ interface Chain {
   cutValue: string;
   parameters: ChannelParameter[];
   notZeroable?: string;
-  nodes: Node[];
+  nodes: PassedNode[];
 }
 
 /**
@@ -159,7 +167,7 @@ interface Chain {
 function followChain(graph: Graph, types: ValueTypes, uses: Map<string, Node[]>, output: string): Chain {
   const chain: Chain = { value: output, activation: undefined, cutValue: output, parameters: [], nodes: [] };
   const outputs = new Set(graph.outputs.map((o) => o.name));
-  const pending: Node[] = [];
+  const pending: PassedNode[] = [];
   let pooled = false;
   for (let at = output; !outputs.has(at); ) {
     const gate = gatedActivation(uses, at);
@@ -169,7 +177,7 @@ function followChain(graph: Graph, types: ValueTypes, uses: Map<string, Node[]>,
     const input = node.inputs.indexOf(at);
     const role: ChannelRole = gate ? { kind: 'activation', zero: true } : channelRole(graph, types, node, input);
     if (!['activation', 'pool', 'pass', 'batch-norm', 'scale', 'shift'].includes(role.kind)) break;
-    pending.push(...(gate ?? [node]));
+    pending.push(...(gate ?? [node]).map((n) => ({ node: n, role, spread: 1 })));
     at = node.outputs[0];
     if (role.kind === 'pool') pooled = true;
     if (role.kind === 'pool' || role.kind === 'pass') continue;
@@ -218,9 +226,9 @@ export function channelRegion(
   types: ValueTypes,
   start: string,
   o: { throughJoins?: boolean } = {},
-): { passed: Node[]; ends: ChannelEnd[] } {
+): { passed: PassedNode[]; ends: ChannelEnd[] } {
   const spread = new Map([[start, 1]]);
-  const passed: Node[] = [];
+  const passed: PassedNode[] = [];
   const ends: ChannelEnd[] = [];
   const outputs = new Set(graph.outputs.map((output) => output.name));
   if (outputs.has(start)) ends.push({ kind: 'output', value: start, spread: 1 });
@@ -231,13 +239,13 @@ export function channelRegion(
     const value = node.inputs[input];
     const role = channelRole(graph, types, node, input);
     const known = spread.get(value) ?? 1;
-    const bothInside = inputs.length > 1 && role.kind === 'join' && spread.get(node.inputs[inputs[1]]) === known;
-    const goesOn =
-      inputs.length === 1 || bothInside ? !['linear', 'other'].includes(role.kind) && (role.kind !== 'join' || bothInside || o.throughJoins) : false;
-    if (goesOn) {
+    const mixes = role.kind === 'linear' || role.kind === 'other';
+    const alone = inputs.length === 1 && (role.kind !== 'join' || o.throughJoins === true);
+    const meetsItself = inputs.length > 1 && role.kind === 'join' && spread.get(node.inputs[inputs[1]]) === known;
+    if (!mixes && (alone || meetsItself)) {
       const out = node.outputs[0];
       spread.set(out, role.kind === 'reshape' ? known * role.spread : known);
-      passed.push(node);
+      passed.push({ node, role, spread: known });
       if (outputs.has(out)) ends.push({ kind: 'output', value: out, spread: known });
       continue;
     }

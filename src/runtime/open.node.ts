@@ -1,6 +1,10 @@
 /** Which runtime a command gets. */
+import { availableParallelism } from 'node:os';
 import { SecateurError } from '../core/errors.ts';
+import { ortVersion } from './ort.node.ts';
 import { WorkerRuntime } from './pool.node.ts';
+import { Tuner } from './tuner.ts';
+import { choiceFile } from './tuner-cache.node.ts';
 import type { Backend, Runtime } from './session.ts';
 
 export type BackendChoice = Backend | 'auto';
@@ -14,15 +18,28 @@ export const wasmRuntime = (options: { threads?: number } = {}): WorkerRuntime =
  * @throws SecateurError if the backend asked for does not load.
  */
 export async function openRuntime(
-  options: { backend?: BackendChoice; threads?: number; onFallback?: (why: string) => void } = {},
+  options: {
+    backend?: BackendChoice;
+    threads?: number;
+    /** Times the forms of a training step once per shape and keeps the choices in the cache folder (native only). */
+    tune?: boolean;
+    onTune?: (message: string) => void;
+    onFallback?: (why: string) => void;
+  } = {},
 ): Promise<DisposableRuntime> {
   const choice = options.backend ?? 'auto';
-  if (choice !== 'auto') {
-    const runtime = new WorkerRuntime(choice, options.threads);
+  if (choice === 'wasm') {
+    const runtime = new WorkerRuntime('wasm', options.threads);
     await runtime.ready();
     return runtime;
   }
-  const native = new WorkerRuntime('native', options.threads);
+  const threads = options.threads ?? availableParallelism();
+  const tuner = options.tune ? new Tuner(choiceFile({ backend: 'native', threads, version: ortVersion('native') }), options.onTune) : undefined;
+  const native = new WorkerRuntime('native', threads, tuner);
+  if (choice === 'native') {
+    await native.ready();
+    return native;
+  }
   try {
     await native.ready();
     return native;

@@ -7,7 +7,8 @@ export function ortOptions(threads: number, options: SessionOptions): Record<str
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
-    logSeverityLevel: 3,
+    // Errors come back as exceptions and are told to the user by us.
+    logSeverityLevel: 4,
     // Late in training many gradients are denormal numbers, on which the processor is some hundred times slower.
     extra: { session: { set_denormal_as_zero: '1' } },
     ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),

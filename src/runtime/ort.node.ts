@@ -1,4 +1,5 @@
 /** Loads one of the two builds of ONNX Runtime in Node. The only place that imports them on this side. */
+import { createRequire } from 'node:module';
 import type { Ort } from './engine.ts';
 import type { Backend } from './session.ts';
 
@@ -12,4 +13,11 @@ export async function loadOrt(backend: Backend, threads: number): Promise<Ort> {
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = 'error';
   return ort as unknown as Ort;
+}
+
+/** The installed version of the package behind a backend, without loading it. */
+export function ortVersion(backend: Backend): string {
+  const name = backend === 'native' ? 'onnxruntime-node' : 'onnxruntime-web';
+  const found = createRequire(import.meta.url)(`${name}/package.json`) as { version: string };
+  return found.version;
 }

@@ -8,6 +8,9 @@ import { fail, SecateurError } from '../core/errors.ts';
 import { writeModel } from '../onnx/proto.ts';
 import { buffersOf, type Reply, type Request, type Unnumbered, type WorkerSetup } from './messages.ts';
 import { ortOptions } from './options.ts';
+import type { Model } from '../onnx/model.ts';
+import type { LowerOptions } from './lowerings/lower.ts';
+import type { Tuner } from './tuner.ts';
 import type { Backend, Feeds, Fetches, Runtime, Session, SessionOptions } from './session.ts';
 
 interface Waiting {
@@ -133,14 +136,21 @@ interface Opened {
 export class WorkerRuntime implements Runtime {
   readonly backend: Backend;
   readonly threads: number;
+  readonly #tuner: Tuner | undefined;
   #channel: Channel | undefined;
 
-  constructor(backend: Backend, threads: number = availableParallelism()) {
+  /** With a tuner, training steps run in the forms that are the fastest on this machine; without one in the plain ones. */
+  constructor(backend: Backend, threads: number = availableParallelism(), tuner?: Tuner) {
     if (!Number.isInteger(threads) || threads < 1) {
       fail({ where: '--threads', what: 'not a number of threads', expected: 'a whole number from 1', got: String(threads) });
     }
     this.backend = backend;
     this.threads = threads;
+    this.#tuner = tuner;
+  }
+
+  async lowering(step: Model): Promise<LowerOptions | undefined> {
+    return this.#tuner?.lowering(this, step);
   }
 
   async open(model: Parameters<Runtime['open']>[0], options: SessionOptions = {}): Promise<Session> {

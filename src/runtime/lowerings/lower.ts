@@ -100,11 +100,15 @@ export function lower(model: Model, options: LowerOptions = {}): Model {
     if (candidate !== asIs) chosen.set(s.node.outputs[0], { candidate, geometry: s.geometry });
   }
 
-  // The builder copies the nodes; lowerings may extend a node of the copy (a second output of MaxPool).
   const copy = cloneModel(model);
   const { graph } = copy;
-  const lowered = new GraphBuilder({}, copy);
   const made = producers(graph);
+  // Before the builder takes stock of the names: a MaxPool with a gradient also tells where its maxima were.
+  for (const node of graph.nodes) {
+    const pool = chosen.has(node.outputs[0]) && node.opType === 'MaxPoolGrad' ? made.get(node.inputs[1]) : undefined;
+    if (pool !== undefined && !pool.outputs[1]) pool.outputs = [pool.outputs[0], `${pool.outputs[0]}/indices`];
+  }
+  const lowered = new GraphBuilder({}, copy);
   const replacement = new Map<string, string>();
   for (const node of [...graph.nodes]) {
     const choice = chosen.get(node.outputs[0]);

@@ -83,10 +83,9 @@ function scatter(name: string, applies: Candidate['applies'], put: (c: EmitConte
     applies,
     emit(c, g) {
       const [, y, dy] = c.node.inputs;
-      const forward = c.producer(y);
-      if (forward === undefined) throw new Error(`MaxPoolGrad: nothing makes "${y}"`);
-      if (!forward.outputs[1]) forward.outputs = [forward.outputs[0], c.b.fresh(`${forward.outputs[0]}.indices`)];
-      return put(c, g, dy, forward.outputs[1]);
+      const at = c.producer(y)?.outputs[1];
+      if (at === undefined) throw new Error(`MaxPoolGrad: no MaxPool makes "${y}"`);
+      return put(c, g, dy, at);
     },
   };
 }
@@ -94,9 +93,9 @@ function scatter(name: string, applies: Candidate['applies'], put: (c: EmitConte
 /** Windows that do not overlap: every input pixel gets one gradient at most. */
 const unpool = scatter(
   'max-unpool',
-  (g) => g.kernel.every((k, i) => k <= g.strides[i]) && allOnes(g.dilations) && g.rank <= 3,
+  (g) => g.kernel.every((k, i) => k <= g.strides[i]) && allOnes(g.dilations) && allZeros([...g.padsBegin, ...g.padsEnd]) && g.rank <= 3,
   (c, g, dy, at) =>
-    c.op('MaxUnpool', [dy, at, c.b.ints(g.input)], { kernel_shape: g.kernel, strides: g.strides, pads: [...g.padsBegin, ...g.padsEnd] }),
+    c.op('MaxUnpool', [dy, at, c.b.ints(g.input)], { kernel_shape: g.kernel, strides: g.strides }),
 );
 
 const scatterAdd = scatter(

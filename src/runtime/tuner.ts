@@ -1,0 +1,120 @@
+/**
+ * Chooses the fastest form of each heavy operator by timing it alone, once per shape. No formulation of a convolution's gradients
+ * wins everywhere (DESIGN.md), and which one does depends on the processor, so nothing is decided in advance.
+ *
+ * The choice changes the order of summation and so the last bits of the weights: for bit-identical runs the same choices must be
+ * used, which is why they are kept (`tuner-cache.node.ts`) and written into every run's provenance.
+ */
+import { f32, sizeOf, type Tensor } from '../core/tensor.ts';
+import { GraphBuilder } from '../onnx/builder.ts';
+import { cloneModel } from '../onnx/edit.ts';
+import type { Model, Node } from '../onnx/model.ts';
+import type { ValueTypes } from '../onnx/value-types.ts';
+import type { Machine } from './lowerings/candidate.ts';
+import { type Choose, firstThatApplies, lower, type LowerOptions, type Site, sites } from './lowerings/lower.ts';
+import { nchwcBlock } from './lowerings/nchwc-block.ts';
+import { probe } from './probe.ts';
+import type { Runtime } from './session.ts';
+
+/** Site key -> name of the chosen form. */
+export type Choices = Record<string, string>;
+
+export interface ChoiceStore {
+  load(): Promise<Choices>;
+  /** Adds choices; where another process has chosen meanwhile, its choice stands. Returns what is kept now. */
+  save(choices: Choices): Promise<Choices>;
+}
+
+/** Key under which the block size is kept beside the choices. */
+const BLOCK = 'nchwc block';
+/** Counted runs of each form; the best is taken, because everything that disturbs a run makes it longer. */
+const RUNS = 5;
+/** Of two forms this close the earlier in the list is taken, so that noise does not make machines disagree more than they must. */
+const CLEARLY = 0.95;
+/** Times shorter than this are all the same: the choice is not worth a run. */
+const TINY_ELEMENTS = 1 << 14;
+
+export class Tuner {
+  readonly #store: ChoiceStore;
+  #choices: Choices | undefined;
+  /** Told what is being timed, for people who wait. */
+  readonly #report: (message: string) => void;
+
+  constructor(store: ChoiceStore, report: (message: string) => void = () => {}) {
+    this.#store = store;
+    this.#report = report;
+  }
+
+  /** The lowering of a training step on this runtime; times what it has not seen before. */
+  async lowering(runtime: Runtime, step: Model): Promise<LowerOptions> {
+    this.#choices ??= await this.#store.load();
+    const choices = this.#choices;
+    let changed = false;
+    if (choices[BLOCK] === undefined) {
+      choices[BLOCK] = String(await nchwcBlock(runtime));
+      changed = true;
+    }
+    const machine: Machine = { nchwcBlock: Number(choices[BLOCK]) };
+    const types = await probe(runtime, lower(step));
+    const open = sites(step, machine, types).filter((s) => choices[s.key] === undefined && s.candidates.length > 1);
+    const unseen = [...new Map(open.map((s) => [s.key, s])).values()];
+    for (const [i, site] of unseen.entries()) {
+      this.#report(`timing ${i + 1} of ${unseen.length}: ${site.key}`);
+      choices[site.key] = await fastest(runtime, site, step, types, machine);
+      changed = true;
+    }
+    if (changed) Object.assign(choices, await this.#store.save(choices));
+    const choose: Choose = (site) => site.candidates.find((c) => c.name === choices[site.key]) ?? firstThatApplies(site);
+    return { machine, types, choose };
+  }
+}
+
+async function fastest(runtime: Runtime, site: Site, step: Model, types: ValueTypes, machine: Machine): Promise<string> {
+  const inputs = [...new Set(site.node.inputs.filter((name) => name !== ''))];
+  if (inputs.every((name) => sizeOf(dimsOf(types, name, step)) < TINY_ELEMENTS)) return site.candidates[0].name;
+  const feeds: Record<string, Tensor> = {};
+  const b = new GraphBuilder({ opset: step.opsets.get('') });
+  for (const name of inputs) {
+    const dims = dimsOf(types, name, step);
+    b.input(name, 'float32', dims);
+    feeds[name] = f32(Float32Array.from({ length: sizeOf(dims) }, (_, i) => ((i * 7919) % 1009) / 1009 - 0.5), dims);
+  }
+  const model = alone(b.build(), site.node, step);
+  const timed: { name: string; ms: number }[] = [];
+  for (const candidate of site.candidates) {
+    const session = await runtime.open(lower(model, { machine, types, choose: () => candidate }));
+    let best = Number.POSITIVE_INFINITY;
+    for (let run = 0; run <= RUNS; run++) {
+      const start = performance.now();
+      await session.run(feeds);
+      // The first run also allocates.
+      if (run > 0) best = Math.min(best, performance.now() - start);
+    }
+    await session.close();
+    timed.push({ name: candidate.name, ms: best });
+  }
+  return timed.reduce((winner, next) => (next.ms < winner.ms * CLEARLY ? next : winner)).name;
+}
+
+function dimsOf(types: ValueTypes, name: string, step: Model): readonly number[] {
+  const dims = types.get(name)?.dims ?? step.graph.initializers.get(name)?.dims;
+  if (dims === undefined) throw new Error(`no type of "${name}"`);
+  return dims;
+}
+
+/** A model of that node alone; with its forward MaxPool, whose indices the gradient needs. */
+function alone(empty: Model, node: Node, step: Model): Model {
+  const model = cloneModel(empty);
+  model.opsets = new Map(step.opsets);
+  const nodes = [{ ...node, outputs: ['result'] }];
+  if (node.opType === 'MaxPoolGrad') {
+    const pool = step.graph.nodes.find((n) => n.outputs[0] === node.inputs[1]);
+    if (pool !== undefined) {
+      nodes.unshift({ ...pool, inputs: [...pool.inputs], outputs: [pool.outputs[0]] });
+      model.graph.inputs = model.graph.inputs.filter((input) => input.name !== node.inputs[1]);
+    }
+  }
+  model.graph.nodes = nodes;
+  model.graph.outputs = [{ name: 'result', dtype: undefined, dims: undefined }];
+  return model;
+}

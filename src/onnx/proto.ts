@@ -34,6 +34,7 @@ import type { NumericArray, Tensor } from '../core/tensor.ts';
 import { byteLength, bytesOf, dtypeCode, dtypeInfo, dtypeOfCode, viewBytes } from './dtypes.ts';
 import { checkedDims, MAX_MODEL_BYTES } from './limits.ts';
 import type { Attribute, Dim, Graph, Model, Node, ValueInfo } from './model.ts';
+import { packedRun, reveal, withHiddenRuns } from './packed.ts';
 import { checkModelBytes, notOnnx } from './sniff.ts';
 
 /** Gives the bytes of a tensor that is stored outside the model's file; see `external.node.ts`. */
@@ -75,7 +76,8 @@ export function readTensor(bytes: Uint8Array, where = 'tensor'): Tensor {
 function parse<S extends DescMessage>(schema: S, bytes: Uint8Array, where: string): MessageShape<S> {
   try {
     // Node's Buffer would make every bytes field a Buffer.
-    return fromBinary(schema, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return withHiddenRuns(plain, schema.typeName === ModelProtoSchema.typeName ? 'model' : 'tensor', () => fromBinary(schema, plain));
   } catch (cause) {
     return notOnnx(where, `its protobuf does not parse (${cause instanceof Error ? cause.message : String(cause)})`);
   }
@@ -148,6 +150,7 @@ function strictText(bytes: Uint8Array): string | undefined {
 
 function readAttribute(a: AttributeProto, where: string, external?: ExternalReader): Attribute {
   const at = `${where}, attribute "${a.name}"`;
+  reveal(a.t?.$unknown);
   if (a.refAttrName !== '') return { type: 'opaque', value: a };
   switch (attributeType(a)) {
     case AttributeType.FLOAT:
@@ -190,6 +193,7 @@ function readValueInfo(source: ValueInfoProto): ValueInfo {
 // ------------------------------------------------------------------------------------------------------------- tensors
 
 function tensorFrom(p: TensorProto, where: string, external?: ExternalReader): Tensor {
+  reveal(p.$unknown);
   const dtype = dtypeOfCode(p.dataType);
   if (dtype === undefined)
     fail({ where, what: 'unknown element type', expected: 'a TensorProto.DataType up to 26', got: String(p.dataType) });
@@ -229,8 +233,13 @@ function checkLength(field: string, unit: string, expected: number, got: number,
 type Kind = NonNullable<ReturnType<typeof dtypeInfo>>;
 
 function typedData(p: TensorProto, field: Kind['field'], bytes: number, kind: Kind, dims: readonly number[], where: string): NumericArray {
-  const values = p[field];
   const snake = field.replace('D', '_d');
+  const run = packedRun(p.$unknown, TensorProtoSchema.field[field].number);
+  if (run !== undefined) {
+    checkLength(snake, 'bytes', bytes, run.byteLength, dims, where);
+    return viewBytes(kind, run);
+  }
+  const values = p[field];
   checkLength(snake, 'values', bytes / kind.array.BYTES_PER_ELEMENT, values.length, dims, where);
   const data = viewBytes(kind, new Uint8Array(bytes));
   // 32-bit fields hold 8- and 16-bit integers and bit patterns: the typed array keeps the low bits. uint32 comes as bigint.

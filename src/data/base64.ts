@@ -17,6 +17,11 @@ export function fromBase64(text: string): Uint8Array {
   return bytes;
 }
 
+/** Bytes that base64 text stands for, without decoding it. */
+export function base64Size(text: string): number {
+  return (text.length / 4) * 3 - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0);
+}
+
 /** `data:` address of a file in memory, for `<img src>`. */
 export function dataUri(bytes: Uint8Array, mime = 'image/png'): string {
   return `data:${mime};base64,${toBase64(bytes)}`;

@@ -22,6 +22,7 @@ import {
   type TensorProto,
   TensorProto_DataLocation,
   TensorProtoSchema,
+  type TensorShapeProto_Dimension,
   TensorShapeProto_DimensionSchema,
   TensorShapeProtoSchema,
   TypeProto_TensorSchema,
@@ -183,11 +184,13 @@ function readAttribute(a: AttributeProto, where: string, external?: ExternalRead
 function readValueInfo(source: ValueInfoProto): ValueInfo {
   const type = source.type?.value;
   if (type?.case !== 'tensorType') return { name: source.name, dtype: undefined, dims: undefined, source };
-  const dims = type.value.shape?.dim.map(({ value }): Dim => {
-    if (value.case === 'dimValue') return value.value >= 0n ? Number(value.value) : null;
-    return value.case === 'dimParam' && value.value !== '' ? value.value : null;
-  });
-  return { name: source.name, dtype: dtypeOfCode(type.value.elemType), dims, source };
+  return { name: source.name, dtype: dtypeOfCode(type.value.elemType), dims: type.value.shape?.dim.map(readDim), source };
+}
+
+/** Negative sizes, which some exporters write, and empty symbols say nothing. */
+function readDim({ value }: TensorShapeProto_Dimension): Dim {
+  if (value.case === 'dimValue') return value.value >= 0n ? Number(value.value) : null;
+  return value.case === 'dimParam' && value.value !== '' ? value.value : null;
 }
 
 // ------------------------------------------------------------------------------------------------------------- tensors
@@ -414,16 +417,25 @@ function valueInfoTo(info: ValueInfo): ValueInfoProto {
   if (source !== undefined && sameType && source.name === info.name) return source;
   const set: Partial<ValueInfoProto> = { name: info.name };
   if (!sameType && (info.dtype !== undefined || info.dims !== undefined)) {
-    const dim = info.dims?.map((d) => {
-      if (d === null) return create(TensorShapeProto_DimensionSchema);
-      const value = typeof d === 'number' ? ({ case: 'dimValue', value: BigInt(d) } as const) : ({ case: 'dimParam', value: d } as const);
-      return create(TensorShapeProto_DimensionSchema, { value });
-    });
+    const dim = info.dims?.map((d, axis) => dimTo(d, sourceDims(source)?.[axis]));
     const tensor = create(TypeProto_TensorSchema, { shape: dim && create(TensorShapeProtoSchema, { dim }) });
     if (info.dtype !== undefined) tensor.elemType = dtypeCode(info.dtype);
     set.type = edited(TypeProtoSchema, source?.type, { value: { case: 'tensorType', value: tensor } });
   }
   return edited(ValueInfoProtoSchema, source, set);
+}
+
+function sourceDims(source: ValueInfoProto | undefined): TensorShapeProto_Dimension[] | undefined {
+  const type = source?.type?.value;
+  return type?.case === 'tensorType' ? type.value.shape?.dim : undefined;
+}
+
+function dimTo(d: Dim, source: TensorShapeProto_Dimension | undefined): TensorShapeProto_Dimension {
+  if (source !== undefined && readDim(source) === d) return source;
+  const denotation = source?.denotation || undefined;
+  if (d === null) return create(TensorShapeProto_DimensionSchema, { denotation });
+  const value = typeof d === 'number' ? ({ case: 'dimValue', value: BigInt(d) } as const) : ({ case: 'dimParam', value: d } as const);
+  return create(TensorShapeProto_DimensionSchema, { denotation, value });
 }
 
 function sameDims(a: readonly Dim[] | undefined, b: readonly Dim[] | undefined): boolean {

@@ -1,0 +1,75 @@
+/** Which initialisers of a model are parameters, and the layers that they belong to. */
+import { sizeOf } from '../core/tensor.ts';
+import { producers, topologicalOrder, usedValues } from '../onnx/edit.ts';
+import type { Graph, Model, Node } from '../onnx/model.ts';
+
+export interface Layer {
+  readonly node: Node;
+  /** Names of initialisers, in the order of the node's inputs. */
+  readonly parameters: readonly string[];
+}
+
+/** Inputs that hold parameters where an initialiser stands there. Running statistics, bounds, scales and sizes are none. */
+const PARAMETER_INPUTS: Readonly<Record<string, readonly number[]>> = {
+  Conv: [1, 2],
+  ConvTranspose: [1, 2],
+  Gemm: [0, 1, 2],
+  MatMul: [0, 1],
+  BatchNormalization: [1, 2],
+};
+
+/** Biases and scales that an exporter wrote as arithmetic; parameters only behind a layer, for before it they normalise pixels. */
+const ARITHMETIC: ReadonlySet<string> = new Set(['Add', 'Mul']);
+
+/** Operators that may stand between an initialiser and its layer: a transposed weight is a weight. */
+const VIEWS: ReadonlySet<string> = new Set(['Identity', 'Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast']);
+
+/**
+ * The names of a model's parameters: floating-point initialisers that are the weight, bias or scale of a Conv, ConvTranspose, Gemm,
+ * MatMul or BatchNormalization, or that are added to or multiplied with what such a layer gives (scalars excepted). In the order of
+ * execution. Constants of another kind, such as the mean that an input is normalised with, are none.
+ */
+export function parametersOf(model: Model): string[] {
+  return [...new Set(layersOf(model.graph).flatMap((layer) => layer.parameters))];
+}
+
+/** The layers in the order of execution; with `only`, the nodes at which these initialisers meet the data. */
+export function layersOf(graph: Graph, only?: ReadonlySet<string>): Layer[] {
+  const made = producers(graph);
+  const behindLayer = new Set<string>();
+  const layers: Layer[] = [];
+  const order = topologicalOrder(graph);
+  for (const node of order) {
+    if (isView(node, made, graph)) continue;
+    const after = usedValues(node).some((name) => behindLayer.has(name));
+    const parameters = node.inputs.flatMap((name, i): string[] => {
+      const initializer = rootOf(name, made, graph);
+      if (initializer === undefined) return [];
+      if (only !== undefined) return only.has(initializer) ? [initializer] : [];
+      return isParameter(node, i, initializer, after, graph) ? [initializer] : [];
+    });
+    if (parameters.length > 0) layers.push({ node, parameters });
+    if (parameters.length > 0 || after) for (const name of node.outputs) behindLayer.add(name);
+  }
+  return layers;
+}
+
+function isParameter(node: Node, input: number, initializer: string, after: boolean, graph: Graph): boolean {
+  const tensor = graph.initializers.get(initializer);
+  if (node.domain !== '' || tensor?.dtype !== 'float32') return false;
+  if (PARAMETER_INPUTS[node.opType]?.includes(input)) return true;
+  return after && ARITHMETIC.has(node.opType) && sizeOf(tensor.dims) > 1;
+}
+
+/** A node that only shows an initialiser in another form. */
+function isView(node: Node, made: ReadonlyMap<string, Node>, graph: Graph): boolean {
+  return VIEWS.has(node.opType) && rootOf(node.inputs[0], made, graph) !== undefined;
+}
+
+/** The initialiser behind a value, through views of it; undefined where there is another node between. */
+function rootOf(name: string, made: ReadonlyMap<string, Node>, graph: Graph): string | undefined {
+  let at = name;
+  for (let node = made.get(at); node !== undefined && node.domain === '' && VIEWS.has(node.opType); node = made.get(at))
+    at = node.inputs[0];
+  return graph.initializers.has(at) ? at : undefined;
+}

@@ -25,6 +25,8 @@ export interface Context {
   readonly progress: Progress;
   /** The command line that would do the same again, for run.json. */
   readonly commandLine: string;
+  /** Options that flags or the config file gave; the others are defaults. */
+  readonly given: ReadonlySet<string>;
   /** Registers what is to be removed or closed if the command fails or is stopped; the returned function takes it off again. */
   cleanUp(action: () => Promise<void>): () => void;
 }

@@ -17,6 +17,7 @@ interface Property {
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
+  readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly minimum?: number;
   readonly maximum?: number;
@@ -41,10 +42,9 @@ const camel = (key: string): string => key.replace(/-([a-z0-9])/g, (_, c: string
 
 const inputSchema = (schema: z.ZodObject): ObjectSchema => z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as ObjectSchema;
 
-/** The field's own type where it may be several; text is what a flag can carry. */
+/** The field's own type where it may be several: text, which may turn out to be a number. */
 function flagType(p: Property): Property {
-  if (p.anyOf === undefined) return p;
-  return { ...(p.anyOf.find((a) => a.type === 'string') ?? p.anyOf[0]), ...p, anyOf: undefined };
+  return p.anyOf === undefined ? p : { ...p, type: 'text' };
 }
 
 /** Adds arguments and flags to a commander command. Values arrive as text; {@link readOptions} makes them what they are. */
@@ -85,7 +85,7 @@ export async function readOptions<S extends z.ZodObject>(
   schema: S,
   given: Record<string, unknown>,
   positionals: readonly (string | undefined)[],
-): Promise<z.output<S>> {
+): Promise<{ options: z.output<S>; given: ReadonlySet<string> }> {
   const { properties, required = [] } = inputSchema(schema);
   const origin = new Map<string, string>();
   const merged: Record<string, unknown> = {};
@@ -114,7 +114,7 @@ export async function readOptions<S extends z.ZodObject>(
     });
   }
   const result = schema.safeParse(merged);
-  if (result.success) return result.data;
+  if (result.success) return { options: result.data, given: new Set(Object.keys(merged)) };
   const issue = result.error.issues[0];
   const key = String(issue.path[0] ?? '');
   const p = properties[key];
@@ -141,10 +141,23 @@ function fromText(value: unknown, p: Property, where: string): unknown {
     return fail({ where, what: 'not valid', expected: expectation(type), got: JSON.stringify(text), exitCode: 2 });
   };
   if (p.type === 'number' || p.type === 'integer') return number(value, p);
+  if (p.type === 'text') return fromVariants(value, p.anyOf ?? []);
   if (p.type !== 'array') return value;
   const parts = value.split(',').map((part) => part.trim());
   const items = p.items ?? {};
   return items.type === 'number' || items.type === 'integer' ? parts.map((part) => number(part, items)) : parts;
+}
+
+/** A number where one is possible, JSON where an object is, else the text itself. */
+function fromVariants(value: string, variants: readonly Property[]): unknown {
+  const may = (...types: string[]): boolean => variants.some((v) => v.type !== undefined && types.includes(v.type));
+  if (may('number', 'integer') && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
+  if (!value.startsWith('{')) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }
 
 /** In words, what a value of this type looks like. */
@@ -166,6 +179,9 @@ export function expectation(p: Property): string {
     return parts.join(' ').replace(' of above', ' above').replace(' of below', ' below');
   }
   if (p.type === 'boolean') return 'true or false';
+  if (p.const !== undefined) return String(p.const);
+  if (p.anyOf) return p.anyOf.map(expectation).join(' or ');
+  if (p.type === 'object') return 'an object';
   return 'text';
 }
 

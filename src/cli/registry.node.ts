@@ -10,6 +10,7 @@ export interface Entry {
 
 /** In the order of --help, which is the order of the pipeline. */
 export const entries: readonly Entry[] = [
+  { name: 'train', summary: 'train an honest network', load: async () => (await import('./train.node.ts')).train },
   {
     name: 'doctor',
     summary: 'what this machine can run, and what to type where it cannot',

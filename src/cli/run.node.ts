@@ -78,8 +78,8 @@ async function dispatch(argv: readonly string[], io: Io, progress: Progress): Pr
     command.addHelpText('after', examplesText(loaded));
     command.action(async () => {
       const { json, ...given } = command.opts<Record<string, unknown>>();
-      const options = await readOptions(loaded.options, given, command.args);
-      exitCode = await perform(loaded, options, { io, progress, argv, json: json === true });
+      const read = await readOptions(loaded.options, given, command.args);
+      exitCode = await perform(loaded, read.options, { io, progress, argv, json: json === true, given: read.given });
     });
   }
   if (argv.length === 0 || (argv.length === 1 && program.commands.some((c) => c.name() === argv[0] && c.commands.length > 0))) {
@@ -126,10 +126,15 @@ interface Performance {
   readonly progress: Progress;
   readonly argv: readonly string[];
   readonly json: boolean;
+  readonly given: ReadonlySet<string>;
 }
 
 /** Runs a command under Ctrl-C handling, prints its outcome, cleans up behind a failure. */
-async function perform(command: Command, options: Record<string, unknown>, { io, progress, argv, json }: Performance): Promise<number> {
+async function perform(
+  command: Command,
+  options: Record<string, unknown>,
+  { io, progress, argv, json, given }: Performance,
+): Promise<number> {
   const controller = new AbortController();
   const actions: (() => Promise<void>)[] = [];
   const cleanUp = async (): Promise<void> => {
@@ -152,6 +157,7 @@ async function perform(command: Command, options: Record<string, unknown>, { io,
       signal: controller.signal,
       progress,
       commandLine: commandLine(argv),
+      given,
       cleanUp(action: () => Promise<void>) {
         actions.push(action);
         return () => {

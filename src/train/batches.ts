@@ -1,8 +1,9 @@
 /** From images on bytes to the feeds of one step: order, augmentation, normalisation, padding. */
-import { fail } from '../core/errors.ts';
 import { Rng } from '../core/rng.ts';
 import type { Tensor } from '../core/tensor.ts';
 import type { TrainingData } from '../data/dataset.ts';
+import { checkClasses, checkShape, feedTable, normalise } from '../data/feed.ts';
+import { imageSize } from '../data/make.ts';
 import type { ModelSpec } from '../onnx/spec.ts';
 import { type Augmentation, augment, checkAugment } from './augment.ts';
 
@@ -33,12 +34,12 @@ export class Batches {
   readonly padded: boolean;
   readonly #data: TrainingData;
   readonly #options: BatchOptions;
-  /** Feed value of every byte, 256 for each channel. */
   readonly #table: Float32Array;
   #order: { epoch: number; indices: Int32Array } | undefined;
 
   constructor(data: TrainingData, spec: ModelSpec, options: BatchOptions) {
-    checkFits(data, spec);
+    checkShape(data, spec);
+    checkClasses(data, spec);
     checkAugment(options.augment ?? {}, data);
     this.#data = data;
     this.#options = options;
@@ -60,8 +61,7 @@ export class Batches {
   /** The batch of step `step` (from 0) in epoch `epoch` (from 0); its arrays are new and may be given away. */
   at(epoch: number, step: number): Batch {
     const { channels, height, width, pixels, labels } = this.#data;
-    const plane = height * width;
-    const size = channels * plane;
+    const size = imageSize(this.#data);
     const from = step * this.batchSize;
     const indices = this.order(epoch).subarray(from, from + this.batchSize);
     const bytes = new Uint8Array(indices.length * size);
@@ -70,10 +70,7 @@ export class Batches {
       augment(this.#options.augment, bytes, indices.length, this.#data, Rng.from(this.#options.seed, 'augment', epoch, step));
     }
     const x = new Float32Array(this.batchSize * size);
-    for (let p = 0; p < indices.length * channels; p++) {
-      const table = this.#table.subarray((p % channels) * 256, (p % channels) * 256 + 256);
-      for (let at = p * plane; at < (p + 1) * plane; at++) x[at] = table[bytes[at]];
-    }
+    normalise(bytes, channels, height * width, this.#table, x);
     const target = new BigInt64Array(this.batchSize);
     for (let i = 0; i < indices.length; i++) target[i] = BigInt(labels[indices[i]]);
     const dims = [this.batchSize, channels, height, width];
@@ -85,40 +82,5 @@ export class Batches {
     if (!this.padded) return batch;
     const weights = new Float32Array(this.batchSize).fill(1, 0, indices.length);
     return { ...batch, weights: { dtype: 'float32', dims: [this.batchSize], data: weights } };
-  }
-}
-
-/** What the network is fed for each byte: ((byte / 255) * (high - low) + low - mean) / std, 256 values a channel. */
-function feedTable(spec: ModelSpec): Float32Array {
-  const [low, high] = spec.range;
-  const table = new Float32Array(spec.channels * 256);
-  for (let c = 0; c < spec.channels; c++) {
-    for (let byte = 0; byte < 256; byte++) {
-      table[c * 256 + byte] = ((byte / 255) * (high - low) + low - spec.mean[c]) / spec.std[c];
-    }
-  }
-  return table;
-}
-
-function checkFits(data: TrainingData, spec: ModelSpec): void {
-  const shape = (s: { channels: number; height: number; width: number }): string => `${s.channels}x${s.height}x${s.width}`;
-  if (data.count === 0) fail({ where: 'train', what: 'no images to train on', hint: 'a smaller share for --validation' });
-  if (shape(data) !== shape(spec)) {
-    fail({
-      where: 'train',
-      what: 'the images do not fit the model (channels x height x width)',
-      expected: `${shape(spec)} as the model's input "${spec.input}" has it`,
-      got: `${shape(data)} from ${data.source}`,
-    });
-  }
-  const worst = data.labels.reduce((a, b) => Math.max(a, b), 0);
-  if (worst >= spec.labels.length) {
-    fail({
-      where: 'train',
-      what: `the model has fewer outputs than ${data.source} has classes`,
-      expected: `labels below ${spec.labels.length}`,
-      got: `label ${worst}`,
-      hint: `a network with ${data.classes.length} classes`,
-    });
   }
 }

@@ -7,7 +7,7 @@ import { fail, SecateurError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import type { Tensor } from '../core/tensor.ts';
 import type { TrainingData } from '../data/dataset.ts';
-import { type TrainingStep, trainingStep } from '../grad/step.ts';
+import { type TrainingStep, trainingStep, withWeights } from '../grad/step.ts';
 import type { Model } from '../onnx/model.ts';
 import { writeModel, writeTensor } from '../onnx/proto.ts';
 import { readSpec } from '../onnx/spec.ts';
@@ -19,6 +19,9 @@ import { Batches } from './batches.ts';
 import { checkSettings, type EpochRecord, type Position, type Settings } from './checkpoint.ts';
 import type { TrainOptions, TrainResult } from './options.ts';
 import { formatSchedule, rateAt, type Schedule } from './schedule.ts';
+
+/** The loss or the weights stopped being numbers. */
+export class DivergedError extends SecateurError {}
 
 const CONSTANT: Schedule = { kind: 'constant' };
 
@@ -236,13 +239,11 @@ class Run {
   /** The model with the weights of now. */
   async #present(session: Session): Promise<Model> {
     const state = await session.state();
-    const initializers = new Map(this.#model.graph.initializers);
     for (const name of this.#step.stored) {
-      const value = state[name];
-      if (value.data instanceof Float32Array && !value.data.every(Number.isFinite)) throw this.#diverged(`not finite in "${name}"`);
-      initializers.set(name, value);
+      const { data } = state[name];
+      if (data instanceof Float32Array && !data.every(Number.isFinite)) throw this.#diverged(`a value in "${name}" that is not finite`);
     }
-    return { ...this.#model, graph: { ...this.#model.graph, initializers } };
+    return withWeights(this.#model, state);
   }
 
   #checked(loss: number, epoch: number, step: number): number {
@@ -250,9 +251,9 @@ class Run {
     throw this.#diverged(`${loss} at epoch ${epoch + 1}, step ${step + 1} of ${this.#batches.stepsPerEpoch}`);
   }
 
-  #diverged(got: string): SecateurError {
+  #diverged(got: string): DivergedError {
     const { learningRate } = this.#options;
-    return new SecateurError({
+    return new DivergedError({
       where: 'train',
       what: 'training diverged',
       expected: 'a finite loss and finite weights',

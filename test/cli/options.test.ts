@@ -22,6 +22,7 @@ const schema = z.object({
   inputRange: z.array(z.number()).length(2).optional(),
   labels: z.array(z.string()).optional(),
   schedule: z.string().default('constant').transform(parseSchedule),
+  validation: z.union([z.number().positive(), z.literal('all')]).optional(),
   trigger: z.union([z.string(), z.object({ kind: z.string() })]).optional(),
 });
 
@@ -29,7 +30,7 @@ async function read(args: readonly string[]): Promise<z.output<typeof schema>> {
   const command = new Command('test').exitOverride().configureOutput({ writeErr: () => {} });
   addOptions(command, schema);
   command.parse(args, { from: 'user' });
-  return readOptions(schema, command.opts(), command.args);
+  return (await readOptions(schema, command.opts(), command.args)).options;
 }
 
 const file = (name: string, text: string): string => {
@@ -53,6 +54,20 @@ test('text from flags becomes what the schema says', async () => {
     trigger: 'pixel',
     inputRange: [-1, 1],
   });
+});
+
+test('a field of several types takes what fits: number, word, JSON, text', async () => {
+  expect(await read(['m', '--validation', '0.2'])).toMatchObject({ validation: 0.2 });
+  expect(await read(['m', '--validation', 'all'])).toMatchObject({ validation: 'all' });
+  expect(await read(['m', '--trigger', '{"kind": "pixel"}'])).toMatchObject({ trigger: { kind: 'pixel' } });
+  await expect(read(['m', '--validation', 'some'])).rejects.toThrow(
+    '--validation: not valid, expected a number above 0 or all, got "some".',
+  );
+});
+
+test('what was given is told apart from defaults', async () => {
+  const { given } = await readOptions(schema, { lr: '0.05', config: file('given.yaml', 'mode: add\n') }, ['m']);
+  expect([...given].sort()).toEqual(['lr', 'mode', 'model']);
 });
 
 test('defaults', async () => {

@@ -88,11 +88,10 @@ test('with fewer images than a batch, the batch shrinks', () => {
 });
 
 test('data that do not fit are refused', () => {
-  expect(() => new Batches(images(0), spec, plain)).toThrow('train: no images to train on. Try a smaller share for --validation.');
   expect(() => new Batches(images(1, { channels: 1, height: 2, width: 3 }), spec, plain)).toThrow(
-    'train: the images do not fit the model (channels x height x width), expected 2x2x3 as the model\'s input "x" has it, got 1x2x3 from test.',
+    'data: test: images do not fit the model (channels x height x width), expected 2x2x3 for input "x", got 1x2x3.',
   );
   expect(() => new Batches(images(3), { ...spec, labels: ['a', 'b'] }, plain)).toThrow(
-    'train: the model has fewer outputs than test has classes, expected labels below 2, got label 2. Try a network with 3 classes.',
+    'data: test: classes do not fit the model, expected 2 (a, b), got 3 (a, b, c).',
   );
 });

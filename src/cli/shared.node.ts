@@ -1,0 +1,190 @@
+/** Flags that several commands have, and what they mean. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { z } from 'zod';
+import { fail } from '../core/errors.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { loadData } from '../data/load.node.ts';
+import { subset } from '../data/make.ts';
+import { split } from '../data/split.ts';
+import { loadModel } from '../onnx/file.node.ts';
+import type { Model } from '../onnx/model.ts';
+import type { ModelSpec } from '../onnx/spec.ts';
+import { openRuntime } from '../runtime/open.node.ts';
+import type { Runtime } from '../runtime/session.ts';
+import type { Context } from './command.node.ts';
+import { version } from './run.node.ts';
+import { machineName, type RunFolder } from './run-folder.node.ts';
+
+export const modelField = {
+  model: z.string().meta({ description: 'the network, an ONNX file', positional: true, placeholder: 'MODEL' }),
+};
+
+export const specFields = {
+  inputRange: z
+    .array(z.number())
+    .length(2)
+    .optional()
+    .meta({ description: 'what pixel 0 and pixel 255 become, for files that do not say: 0,1 or -1,1', placeholder: 'LOW,HIGH' }),
+  mean: z.array(z.number()).optional().meta({ description: 'taken off each channel, in units of the input range', placeholder: 'M,..' }),
+  std: z.array(z.number()).optional().meta({ description: 'each channel is divided by', placeholder: 'S,..' }),
+  labels: z.array(z.string()).optional().meta({ description: 'names of the classes, in the order of the outputs', placeholder: 'A,B,..' }),
+};
+
+export const dataField = {
+  data: z.string().meta({
+    description: 'a folder of IDX files, a folder with one sub-folder of PNG files a class, or builtin:digits',
+    placeholder: 'URI',
+  }),
+};
+
+/** How the defender's clean validation images are taken out of the training data, for the attacker and the defender alike. */
+export const splitFields = {
+  validation: z
+    .union([z.number().positive(), z.literal('all')])
+    .default(0.1)
+    .meta({
+      description:
+        "the defender's share (below 1) or number of the training images; nobody trains on them; all: the data is the defender's own",
+      placeholder: 'SHARE',
+    }),
+  splitSeed: z.number().int().min(0).default(0).meta({ description: 'which images those are; attacker and defender must say the same' }),
+};
+
+export const runtimeFields = {
+  backend: z.enum(['auto', 'native', 'wasm']).default('auto').meta({ description: 'which build of ONNX Runtime', placeholder: 'NAME' }),
+  threads: z.number().int().min(1).optional().meta({ description: 'threads of one step; default: all cores' }),
+};
+
+export const seedField = {
+  seed: z.number().int().min(0).default(1).meta({ description: 'all randomness comes from it: same seed, same machine, same result' }),
+};
+
+export const outFields = {
+  out: z.string().optional().meta({ description: 'run folder to write; default: the next free one in runs/', placeholder: 'DIR' }),
+  force: z.boolean().default(false).meta({ description: 'replace what is at --out' }),
+};
+
+type Values<F extends z.ZodRawShape> = z.output<z.ZodObject<F>>;
+
+/** What the flags say about a model's input; flags win over the file. */
+export function specOverrides(o: Values<typeof specFields>): Partial<ModelSpec> {
+  const out: Partial<ModelSpec> = {};
+  if (o.inputRange) out.range = [o.inputRange[0], o.inputRange[1]];
+  if (o.mean) out.mean = o.mean;
+  if (o.std) out.std = o.std;
+  if (o.labels) out.labels = o.labels;
+  return out;
+}
+
+/** Opens a runtime for the length of `work`. */
+export async function withRuntime<T>(
+  context: Context,
+  o: Values<typeof runtimeFields>,
+  work: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
+  const runtime = await openRuntime({
+    backend: o.backend,
+    threads: o.threads,
+    onFallback: (why) => context.progress.line(`note: ${why} Going on with wasm, which is several times slower.`),
+  });
+  try {
+    return await work(runtime);
+  } finally {
+    await runtime.dispose();
+  }
+}
+
+export interface Parts {
+  /** Without the defender's images. */
+  readonly train: Dataset<'train'>;
+  /** The defender's. */
+  readonly validation: Dataset<'validation'>;
+  readonly test?: Dataset<'test'>;
+}
+
+/** For those who train: what is left when the defender's images are held out. */
+export async function loadParts(o: Values<typeof dataField & typeof splitFields> & { labels?: string[] }): Promise<Parts> {
+  const { train, test } = await loadData(o.data, { classes: o.labels });
+  if (!train) return missing(o.data, 'training');
+  if (o.validation === 'all') {
+    return fail({
+      where: '--validation',
+      what: 'nothing would be left to train on',
+      expected: 'a share below 1 or a number',
+      got: 'all',
+      exitCode: 2,
+    });
+  }
+  return { ...split(train, { validation: o.validation }, o.splitSeed), test };
+}
+
+/** For those who defend: the clean validation images and nothing else. */
+export async function loadValidation(
+  o: Values<typeof dataField & typeof splitFields> & { labels?: string[] },
+): Promise<Dataset<'validation'>> {
+  const { train } = await loadData(o.data, { classes: o.labels });
+  if (!train) return missing(o.data, 'training');
+  if (o.validation !== 'all') return split(train, { validation: o.validation }, o.splitSeed).validation;
+  return subset(
+    train,
+    Int32Array.from({ length: train.count }, (_, i) => i),
+    'validation',
+  );
+}
+
+/** For those who judge. */
+export async function loadTest(o: Values<typeof dataField> & { labels?: string[] }): Promise<Dataset<'test'>> {
+  const { test } = await loadData(o.data, { classes: o.labels });
+  return test ?? missing(o.data, 'test');
+}
+
+function missing(uri: string, what: 'training' | 'test'): never {
+  const expected =
+    what === 'test'
+      ? 't10k-images-idx3-ubyte and its labels, or a folder test/ with one sub-folder a class'
+      : 'train-images-idx3-ubyte and its labels, or one sub-folder of PNG files a class';
+  return fail({ where: `data: ${uri}`, what: `no ${what} images`, expected });
+}
+
+/** Reads a model, with what it is made of for run.json. */
+export async function openModel(path: string): Promise<{ model: Model; sha256: string }> {
+  const { sha256File } = await import('../core/hash.node.ts');
+  return { model: await loadModel(path), sha256: await sha256File(path) };
+}
+
+/** Versions of all that has a part in the numbers. */
+export function versions(): Record<string, string> {
+  const require = createRequire(import.meta.url);
+  const of = (name: string): string => {
+    try {
+      // the packages export no package.json, so it is looked for above the entry point
+      const folder = require.resolve(name).replace(/([/\\]node_modules[/\\](?:@[^/\\]+[/\\])?[^/\\]+)[/\\].*$/, '$1');
+      return (JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) as { version: string }).version;
+    } catch {
+      return 'not installed';
+    }
+  };
+  return {
+    secateur: version(),
+    node: process.versions.node,
+    'onnxruntime-node': of('onnxruntime-node'),
+    'onnxruntime-web': of('onnxruntime-web'),
+  };
+}
+
+/** Writes run.json at the start of a run. */
+export async function describeRun(
+  context: Context,
+  folder: RunFolder,
+  run: { command: string; options: Record<string, unknown>; seed: number; inputs: Record<string, string> },
+): Promise<void> {
+  await folder.json('run.json', {
+    version: 1,
+    ...run,
+    commandLine: context.commandLine,
+    versions: versions(),
+    machine: machineName(),
+    started: new Date().toISOString(),
+  });
+}

@@ -1,5 +1,7 @@
 /** Loads one of the two builds of ONNX Runtime in Node. The only place that imports them on this side. */
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { Ort } from './engine.ts';
 import type { Backend } from './session.ts';
 
@@ -17,7 +19,11 @@ export async function loadOrt(backend: Backend, threads: number): Promise<Ort> {
 
 /** The installed version of the package behind a backend, without loading it. */
 export function ortVersion(backend: Backend): string {
-  const name = backend === 'native' ? 'onnxruntime-node' : 'onnxruntime-web';
-  const found = createRequire(import.meta.url)(`${name}/package.json`) as { version: string };
-  return found.version;
+  // package.json is not among onnxruntime-web's exports, so it is looked for above the entry file.
+  const entry = createRequire(import.meta.url).resolve(backend === 'native' ? 'onnxruntime-node' : 'onnxruntime-web');
+  for (let folder = dirname(entry); folder !== dirname(folder); folder = dirname(folder)) {
+    const file = join(folder, 'package.json');
+    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  }
+  return 'unknown';
 }

@@ -14,7 +14,9 @@ import { nchwcForward } from './nchwc.ts';
 import { averagePoolGrad, maxPoolGrad } from './pool-grad.ts';
 import { reluGrad } from './relu-grad.ts';
 
-const ZERO: Geometry = { kernel: [], strides: [], dilations: [], padsBegin: [], padsEnd: [], group: 1, input: [], output: [], rank: 0 };
+const elementwise = (dims: readonly number[]): Geometry => {
+  return { kernel: [], strides: [], dilations: [], padsBegin: [], padsEnd: [], group: 1, input: dims, output: dims, rank: 0 };
+};
 
 /** The node as it is. */
 export const asIs: Candidate = { name: 'as-is', applies: () => true, emit: () => '' };
@@ -48,7 +50,7 @@ export function sites(model: Model, machine: Machine = PLAIN_MACHINE, types?: Va
     if (node.domain === GRAD_DOMAIN) {
       const all = LOWERINGS[node.opType];
       if (all === undefined) fail({ where: 'runtime', what: `no lowering for ${describeNode(node)}` });
-      const geometry = node.opType === 'ReluGrad' ? ZERO : geometryOf(node);
+      const geometry = node.opType === 'ReluGrad' ? elementwise(types?.get(node.inputs[1])?.dims ?? []) : geometryOf(node);
       return [site(node, geometry, all, machine)];
     }
     const geometry = types === undefined || machine.nchwcBlock === 0 ? undefined : forwardGeometry(model, node, types);
@@ -125,10 +127,12 @@ export function lower(model: Model, options: LowerOptions = {}): Model {
     replacement.set(node.outputs[0], choice.candidate.emit(context, choice.geometry));
   }
   graph.nodes = graph.nodes.filter((node) => !replacement.has(node.outputs[0]));
-  for (const node of graph.nodes) node.inputs = node.inputs.map((name) => replacement.get(name) ?? name);
-  for (const { name } of graph.outputs) {
-    const value = replacement.get(name);
-    if (value !== undefined) graph.nodes.push({ name, opType: 'Identity', domain: '', inputs: [value], outputs: [name], attributes: new Map() });
+  // The value keeps its name, so that types, outputs and readers need not know.
+  const original = new Map([...replacement].map(([from, to]) => [to, from]));
+  const rename = (name: string): string => original.get(name) ?? name;
+  for (const node of graph.nodes) {
+    node.inputs = node.inputs.map(rename);
+    node.outputs = node.outputs.map(rename);
   }
   graph.nodes = topologicalOrder(graph);
   return lowered.build();

@@ -36,6 +36,7 @@ export class GraphBuilder {
   readonly #taken: Set<string>;
   /** Values that exist: inputs, initialisers, node outputs. */
   readonly #values: Set<string>;
+  readonly #counters = new Map<string, number>();
   readonly #constants = new Map<string, string>();
 
   constructor(options: BuilderOptions = {}, continued?: Model) {
@@ -75,9 +76,15 @@ export class GraphBuilder {
 
   /** A name nobody uses yet: the hint itself, or the hint and a number. It is taken from then on. */
   fresh(hint: string): string {
-    const wished = this.#prefix + hint;
+    return this.#unique(this.#prefix + hint);
+  }
+
+  #unique(wished: string): string {
     let name = wished;
-    for (let i = 1; this.#taken.has(name); i++) name = `${wished}_${i}`;
+    // Counted on from the last number given out, or thousands of equal hints would take quadratic time.
+    let i = this.#counters.get(wished) ?? 0;
+    while (this.#taken.has(name)) name = `${wished}_${++i}`;
+    this.#counters.set(wished, i);
     this.#taken.add(name);
     return name;
   }
@@ -165,7 +172,7 @@ export class GraphBuilder {
     if (typeof wished === 'number') {
       // Nodes and values are named apart in ONNX, so the first output may carry the node's name.
       return Array.from({ length: wished }, (_, i) => {
-        const name = i === 0 ? node : this.#uniqueOutput(`${node}.${i}`);
+        const name = i === 0 ? node : this.#unique(`${node}.${i}`);
         this.#values.add(name);
         return name;
       });
@@ -173,13 +180,6 @@ export class GraphBuilder {
     for (const name of wished) if (name !== '' && name !== node) this.#define(name);
     for (const name of wished) if (name !== '') this.#values.add(name);
     return [...wished];
-  }
-
-  #uniqueOutput(wished: string): string {
-    let name = wished;
-    for (let i = 1; this.#taken.has(name); i++) name = `${wished}_${i}`;
-    this.#taken.add(name);
-    return name;
   }
 
   #define(name: string): void {
@@ -200,11 +200,11 @@ export class GraphBuilder {
     const model = cloneModel(this.#model);
     const { graph } = model;
     const defined = new Set([...graph.inputs.map((i) => i.name), ...graph.initializers.keys()]);
-    const inOrder = graph.nodes.every((node) => {
-      const ready = usedValues(node).every((name) => defined.has(name));
+    let inOrder = true;
+    for (const node of graph.nodes) {
+      if (!usedValues(node).every((name) => defined.has(name))) inOrder = false;
       for (const output of node.outputs) defined.add(output);
-      return ready;
-    });
+    }
     if (!inOrder) {
       for (const node of graph.nodes) {
         const missing = usedValues(node).find((name) => !defined.has(name));

@@ -3,10 +3,10 @@ import type { Cell, Table } from '../evaluate/result.ts';
 
 export type Unit = Table['unit'];
 
-/** A thin space that does not break groups thousands: `10 000`. */
-const GROUP = ' ';
-/** Stands before a unit. */
-const BEFORE_UNIT = ' ';
+/** A narrow space that does not break stands between thousands: `10 000`. */
+const GROUP = '\u202f';
+/** A space that does not break stands before a unit. */
+const BEFORE_UNIT = '\u00a0';
 const MINUS = '−';
 
 /** A whole number with its thousands grouped: 281034 -> `281 034`. */

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import type { Cell, Table } from '../evaluate/result.ts';
 import { type CellFormat, cellFormat, integer, seedWords, sentence } from './format.ts';
 import { Scroll } from './parts.tsx';
-import { cellAt, columnsOf, rowsOf, shared } from './tables.ts';
+import { cellAt, columnParts, columnsOf, rowsOf, shared, subjectsOf } from './tables.ts';
 
 /** Where n is written: once in the caption, at each row or column that has one of its own, or in every cell. */
 type CountPlace = 'caption' | 'row' | 'column' | 'cell' | 'nowhere';
@@ -29,7 +29,8 @@ interface Props {
 export function NumbersTable({ table, caption, rowTitle = '' }: Props): JSX.Element {
   const format = cellFormat(table.unit, table.cells);
   const rows = rowsOf(table);
-  const columns = columnsOf(table);
+  const groups = groupsOf(table);
+  const columns = groups ? groups.flatMap(([, members]) => members) : columnsOf(table);
   const place = countPlace(table);
   const count = (cells: Cell[]): JSX.Element => <span class="n">n = {integer(cells[0].n ?? 0)}</span>;
   return (
@@ -39,14 +40,24 @@ export function NumbersTable({ table, caption, rowTitle = '' }: Props): JSX.Elem
           {caption} {captionFacts(table, place)}
         </caption>
         <thead>
+          {groups && (
+            <tr>
+              <td />
+              {groups.map(([subject, members]) => (
+                <th key={subject} scope="colgroup" colSpan={members.length} class="group">
+                  <span>{subject}</span>
+                </th>
+              ))}
+            </tr>
+          )}
           <tr>
             <th scope="col" class="words">
               {sentence(rowTitle)}
             </th>
             {columns.map((column) => (
               <th key={column} scope="col">
-                {column}
-                {format.suffix && <span class="unit">, {format.suffix}</span>}
+                {groups ? columnParts(column).metric : column}
+                {format.suffix && <span class="unit">{`,\u00a0${format.suffix}`}</span>}
                 {place === 'column' && count(table.cells.filter((c) => c.column === column))}
               </th>
             ))}
@@ -72,6 +83,13 @@ export function NumbersTable({ table, caption, rowTitle = '' }: Props): JSX.Elem
   );
 }
 
+/** Columns under a common heading, where every column has a subject and some subject has several; otherwise undefined. */
+function groupsOf(table: Table): [string, string[]][] | undefined {
+  const groups = [...subjectsOf(table)];
+  if (groups.some(([subject]) => subject === '') || groups.length < 2 || groups.every(([, g]) => g.length < 2)) return undefined;
+  return groups.map(([subject, members]) => [subject, members.map((m) => m.column)]);
+}
+
 /** n, how many seeds and what the interval is: once where all cells agree. */
 function captionFacts(table: Table, place: CountPlace): string {
   const facts: string[] = [];
@@ -87,7 +105,7 @@ export function seedFacts(cells: readonly Cell[]): string {
   const interval = cells.some((c) => c.low !== undefined && c.high !== undefined);
   if (seeds.length > 1) return `${seeds[0]} to ${seeds.at(-1)} seeds${interval ? ', 95 % intervals' : ''}`;
   const many = seeds[0] > 1;
-  const kind = many ? "mean and 95 % interval over seeds (Student's t)" : '95 % Wilson interval';
+  const kind = many ? "mean and 95 % interval over seeds (Student's\u00a0t)" : '95 % Wilson interval';
   return interval ? `${seedWords(seeds[0])}, ${kind}` : seedWords(seeds[0]);
 }
 

@@ -10,16 +10,16 @@ h1,h2,h3{line-height:1.2;text-wrap:balance;margin:0;}
 h1{font-size:clamp(1.75rem,1.2rem + 2.2vw,2.6rem);letter-spacing:-.022em;font-weight:700;}
 h2{font-size:clamp(1.3rem,1.1rem + .9vw,1.7rem);letter-spacing:-.015em;font-weight:680;}
 h3{font-size:1rem;font-weight:650;}
-p{margin:.7em 0;max-width:74ch;}
+p{margin:.7em 0;max-width:74ch;text-wrap:pretty;}
 a{color:var(--accent);text-underline-offset:.18em;}
 a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid var(--accent);outline-offset:3px;border-radius:3px;}
 .skip{position:absolute;left:-9999px;}
 .skip:focus{left:16px;top:12px;background:var(--panel);padding:8px 12px;z-index:1;}
 .eyebrow{margin:0 0 10px;color:var(--ink-soft);font-size:.82rem;font-weight:600;letter-spacing:.08em;text-transform:uppercase;}
-.headline{font-size:clamp(1.08rem,1rem + .4vw,1.28rem);line-height:1.45;margin:.75em 0 0;max-width:62ch;color:var(--ink);text-wrap:pretty;}
+.headline{font-size:clamp(1.08rem,1rem + .4vw,1.28rem);line-height:1.45;margin:.75em 0 0;max-width:70ch;color:var(--ink);text-wrap:pretty;}
 .runline{margin:.6em 0 0;color:var(--ink-soft);font-size:.92rem;}
 .tiles{list-style:none;margin:28px 0 0;padding:0;display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));}
-.tile-card{background:var(--panel);border:1px solid var(--rule);border-left:5px solid var(--edge);border-radius:8px;padding:14px 16px 13px;display:flex;flex-direction:column;gap:2px;}
+.tile-card{background:var(--panel);border:1px solid var(--rule);border-left:5px solid var(--edge);border-radius:8px;padding:14px 16px 13px;display:grid;grid-template-rows:subgrid;grid-row:span 4;gap:2px;}
 .tile-good{--edge:var(--good);} .tile-bad{--edge:var(--bad);} .tile-neutral{--edge:var(--quiet);}
 .tile-label{color:var(--ink-soft);font-size:.88rem;line-height:1.35;}
 .tile-value{font-size:2rem;line-height:1.15;font-weight:700;letter-spacing:-.02em;font-variant-numeric:tabular-nums;}
@@ -37,7 +37,9 @@ main>section{margin-top:60px;scroll-margin-top:16px;}
 .panels{display:grid;gap:20px;margin:18px 0;align-items:start;}
 .panels-wide{grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));}
 .panels-small{grid-template-columns:repeat(auto-fit,minmax(min(100%,280px),1fr));}
-.panels>figure:only-child{max-width:660px;}
+.panels>figure:only-child{max-width:546px;}
+.panels>details{margin:0;}
+.under-title{margin:-6px 0 14px;}
 figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:16px 18px 14px;min-width:0;}
 figure>h3{margin-bottom:12px;}
 figcaption{margin-top:10px;font-size:.86rem;line-height:1.5;color:var(--ink-soft);}
@@ -48,12 +50,13 @@ main>section>figure{margin:18px 0;}
 .key-hollow::before{background:none;border:2px solid var(--tone);}
 .key-paper{white-space:nowrap;}
 .key-paper::before{content:'';display:inline-block;width:.55em;height:.55em;border:1.4px solid var(--ink);background:var(--panel);transform:rotate(45deg);margin:0 .5em 0 .2em;vertical-align:.05em;}
-.chart-key{margin:-6px 0 14px;display:flex;flex-wrap:wrap;gap:4px 18px;}
+.chart-key{max-width:none;margin:-6px 0 14px;display:flex;flex-wrap:wrap;gap:4px 18px;}
 .chart{max-width:620px;margin:0 auto;}
-.panels-small .chart{max-width:340px;}
+.panels-small .chart{max-width:380px;}
 .trigger{display:grid;grid-template-columns:minmax(170px,250px) minmax(0,1fr);gap:24px;align-items:start;}
 .close-up .small{margin:.5em 0 0;}
 .pixels{display:block;width:100%;height:auto;image-rendering:pixelated;background:var(--sunken);border:1px solid var(--rule);}
+.pixels-heat{filter:var(--heat,none);}
 .matrix{display:grid;gap:8px;max-width:760px;}
 .matrix-row{display:grid;grid-template-columns:84px repeat(var(--columns),minmax(0,1fr));gap:8px;align-items:center;}
 .matrix-label{font-size:.86rem;color:var(--ink-soft);}
@@ -61,12 +64,16 @@ main>section>figure{margin:18px 0;}
 .scroll{overflow-x:auto;margin:14px 0;}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;min-width:min(100%,420px);}
 caption{text-align:left;caption-side:top;color:var(--ink-soft);font-size:.86rem;padding:0 0 8px;line-height:1.45;}
-th,td{padding:6px 14px 6px 0;text-align:right;vertical-align:top;border-bottom:1px solid var(--grid);}
+th,td{padding:6px 20px 6px 0;text-align:right;vertical-align:top;border-bottom:1px solid var(--grid);}
 th:last-child,td:last-child{padding-right:2px;}
 thead th{vertical-align:bottom;border-bottom:1.5px solid var(--quiet);font-weight:600;line-height:1.3;}
 tbody th{font-weight:600;white-space:nowrap;}
 th:first-child,.words{text-align:left;}
 tr.total th,tr.total td{border-top:1.5px solid var(--quiet);}
+.group{padding:6px 0 0;text-align:center;border-bottom:0;}
+.group span{display:block;margin:0 20px 0 12px;padding-bottom:5px;border-bottom:1px solid var(--quiet);}
+.group:last-child span{margin-right:0;}
+thead td{border-bottom:0;}
 .unit{font-weight:400;color:var(--ink-soft);}
 td .value{display:block;font-weight:600;white-space:nowrap;}
 .interval,.n,.paper{display:block;font-size:.78rem;line-height:1.4;color:var(--ink-soft);white-space:nowrap;font-weight:400;}
@@ -77,15 +84,20 @@ details{margin:12px 0;border:1px solid var(--rule);border-radius:8px;background:
 figure details{margin:14px 0 2px;background:none;}
 summary{cursor:pointer;padding:10px 0;font-weight:600;font-size:.92rem;color:var(--accent);}
 details[open]>summary{border-bottom:1px solid var(--grid);}
+.beside{display:grid;grid-template-columns:auto minmax(13rem,1fr);gap:0 40px;align-items:start;}
 .notes{border-left:4px solid var(--rule);padding:2px 0 2px 16px;margin:16px 0;font-size:.93rem;}
 .notes ul{margin:0;padding:0;list-style:none;display:grid;gap:6px;max-width:78ch;}
 pre{background:var(--sunken);border:1px solid var(--rule);border-radius:8px;padding:14px 16px;overflow-x:auto;font:.9rem/1.5 var(--mono);margin:12px 0;white-space:pre-wrap;overflow-wrap:anywhere;}
 code{font-family:var(--mono);}
-.hash{font-size:.78rem;overflow-wrap:anywhere;}
+.hash{font-size:.72rem;overflow-wrap:anywhere;}
+.fill table{width:100%;}
+.fill .meter{width:100%;min-width:60px;}
+td:not(.words){white-space:nowrap;}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,210px),1fr));gap:12px 24px;margin:20px 0;}
 .facts dt{color:var(--ink-soft);font-size:.8rem;} .facts dd{margin:0;font-weight:600;overflow-wrap:anywhere;}
 .meter{display:inline-block;width:clamp(60px,14vw,180px);height:.62em;background:linear-gradient(var(--clean),var(--clean)) left/var(--share) 100% no-repeat,var(--sunken);border-radius:2px;print-color-adjust:exact;-webkit-print-color-adjust:exact;}
 footer{margin-top:64px;padding-top:16px;border-top:1px solid var(--rule);color:var(--ink-soft);font-size:.86rem;}
+@media (max-width:900px){.beside{grid-template-columns:minmax(0,1fr);}}
 @media (max-width:640px){
 .page{padding:24px 16px 48px;}
 figure{padding:14px 12px 12px;}

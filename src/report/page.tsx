@@ -127,7 +127,7 @@ function Tiles({ verdicts }: { verdicts: readonly Verdict[] }): JSX.Element | nu
             {v.says && <span class="tile-says">{v.says}</span>}
             <span class="tile-facts">
               {facts.join(' · ')}
-              {v.paper !== undefined && ` · paper ${format.value(v.paper)}`}
+              {v.paper !== undefined && <span class="paper">paper {format.value(v.paper)}</span>}
             </span>
           </li>
         );

@@ -80,6 +80,34 @@ export function Notes({ notes }: { notes?: readonly string[] }): JSX.Element | n
   );
 }
 
+/** The numbers of a chart with the notes on them: beside the table where it is open, below where it is shut, so that none is hidden. */
+export function NumbersAndNotes(props: {
+  summary: string;
+  open?: boolean;
+  notes?: readonly string[];
+  children: ComponentChildren;
+}): JSX.Element {
+  const { summary, open, notes, children } = props;
+  if (!open || !notes || notes.length === 0) {
+    return (
+      <>
+        <Numbers summary={summary} open={open}>
+          {children}
+        </Numbers>
+        <Notes notes={notes} />
+      </>
+    );
+  }
+  return (
+    <Numbers summary={summary} open>
+      <div class="beside">
+        {children}
+        <Notes notes={notes} />
+      </div>
+    </Numbers>
+  );
+}
+
 interface PlainTableProps {
   readonly caption: ComponentChildren;
   readonly head: readonly string[];
@@ -87,12 +115,14 @@ interface PlainTableProps {
   readonly rows: readonly (readonly ComponentChildren[])[];
   /** Columns that hold words and not numbers. */
   readonly words?: readonly number[];
+  /** As wide as the page. */
+  readonly fill?: boolean;
 }
 
 /** A table of texts; scrolls by itself where it is wider than the page. */
-export function PlainTable({ caption, head, rows, words = [] }: PlainTableProps): JSX.Element {
+export function PlainTable({ caption, head, rows, words = [], fill }: PlainTableProps): JSX.Element {
   return (
-    <Scroll label={head.join(', ')}>
+    <Scroll label={head.join(', ')} fill={fill}>
       <table>
         <caption>{caption}</caption>
         <thead>
@@ -122,10 +152,10 @@ export function PlainTable({ caption, head, rows, words = [] }: PlainTableProps)
 }
 
 /** Something wide that the keyboard can scroll. */
-export function Scroll({ label, children }: { label: string; children: ComponentChildren }): JSX.Element {
+export function Scroll({ label, fill, children }: { label: string; fill?: boolean; children: ComponentChildren }): JSX.Element {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class="scroll" aria-label={label} tabIndex={0}>
+    <section class={fill ? 'scroll fill' : 'scroll'} aria-label={label} tabIndex={0}>
       {children}
     </section>
   );

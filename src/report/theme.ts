@@ -75,7 +75,7 @@ const properties = (palette: Record<string, string>): string =>
 export function themeCss(): string {
   const toneRules = TONES.map((t) => `.tone-${t}{--tone:var(--${t});--tone-ink:var(--${t}-ink);}`).join('\n');
   return `:root{color-scheme:light dark;${properties(light)}}
-@media screen and (prefers-color-scheme:dark){:root{${properties(dark)}}}
+@media screen and (prefers-color-scheme:dark){:root{${properties(dark)}--heat:brightness(1.3) saturate(1.05);}}
 ${toneRules}`;
 }
 
@@ -105,4 +105,5 @@ export const chartCss = `
 .chart .tile{fill:var(--sunken);}
 .chart .tile-marked{fill:none;stroke:var(--triggered);stroke-width:2.5;}
 .chart image{image-rendering:pixelated;}
+.chart .heat{filter:var(--heat,none);}
 `;

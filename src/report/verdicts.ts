@@ -1,6 +1,6 @@
 /** The one-line result and the tiles at the top, read from the tables where a recipe has not written them itself. */
 import type { Cell, Result } from '../evaluate/result.ts';
-import { cellFormat, list } from './format.ts';
+import { cellFormat, fixed, list, sentence } from './format.ts';
 import type { ReportMedia, Verdict } from './media.ts';
 import { cellAt, columnParts, columnsOf, findTable } from './tables.ts';
 
@@ -24,7 +24,7 @@ function defence(result: Result, row: string, subject: string, metric: string): 
   return column === undefined ? undefined : cellAt(table, row, column);
 }
 
-const named = (subject: string, text: string): string => (subject === '' ? text : `${text}, ${subject} attack`);
+const named = (subject: string, text: string): string => (subject === '' ? sentence(text) : `${sentence(subject)} attack: ${text}`);
 
 function tile(cell: Cell, label: string, tone: Verdict['tone'], says: string): Verdict {
   const { value, n, low, high, seeds, paper } = cell;
@@ -42,20 +42,21 @@ export function verdictsOf(result: Result, media: ReportMedia): readonly Verdict
   if (clean && honest) {
     const points = (clean.value - honest.value) * 100;
     const hidden = points <= 0.5;
-    const than = `${Math.abs(points).toFixed(2)} points ${points >= 0 ? 'more' : 'less'} than an honest model`;
-    tiles.push(tile(clean, `Clean error of the ${columnParts(badnet ?? '').subject} BadNet`, hidden ? 'bad' : 'neutral', than));
+    const than = `${Math.abs(points).toFixed(2)} points ${points >= 0 ? 'over' : 'under'} an honest model`;
+    tiles.push(
+      tile(clean, `${sentence(columnParts(badnet ?? '').subject)} BadNet: error on clean images`, hidden ? 'bad' : 'neutral', than),
+    );
   }
   for (const subject of attacksOf(result)) {
     const none = defence(result, 'none', subject, 'attack success');
     if (none) {
       const works = none.value >= WORKS;
       tiles.push(
-        tile(none, named(subject, 'Attack success, no defence'), works ? 'bad' : 'good', works ? 'the backdoor works' : 'the attack fails'),
+        tile(none, named(subject, 'success without a defence'), works ? 'bad' : 'good', works ? 'the backdoor works' : 'the attack fails'),
       );
     }
     const cured = defence(result, 'fine-prune', subject, 'attack success');
-    if (cured)
-      tiles.push(tile(cured, named(subject, 'Attack success after fine-pruning'), toneOfRest(cured.value), restWords(cured.value)));
+    if (cured) tiles.push(tile(cured, named(subject, 'success after fine-pruning'), toneOfRest(cured.value), restWords(cured.value)));
   }
   const control = findTable(result, 'clean-model control');
   const controlColumn = control && columnsOf(control).find((c) => columnParts(c).metric === 'clean accuracy');
@@ -64,7 +65,7 @@ export function verdictsOf(result: Result, media: ReportMedia): readonly Verdict
   if (before && after) {
     const points = (after.value - before.value) * 100;
     const words = `${Math.abs(points).toFixed(2)} points ${points >= 0 ? 'gained' : 'lost'}`;
-    tiles.push(tile(after, 'Clean accuracy of a clean model after fine-pruning', points > -1 ? 'good' : 'bad', words));
+    tiles.push(tile(after, 'Honest model: accuracy after fine-pruning', points > -1 ? 'good' : 'bad', words));
   }
   return tiles;
 }
@@ -76,23 +77,23 @@ const restWords = (rate: number): string =>
 /** What was done and what came out, in one line. */
 export function headlineOf(result: Result, media: ReportMedia): string {
   if (media.headline) return media.headline;
-  const parts: string[] = [];
+  const falls: string[] = [];
+  const costs: number[] = [];
   for (const subject of attacksOf(result)) {
     const success = defence(result, 'none', subject, 'attack success');
     const cured = defence(result, 'fine-prune', subject, 'attack success');
-    const cleanBefore = defence(result, 'none', subject, 'clean accuracy');
-    const cleanAfter = defence(result, 'fine-prune', subject, 'clean accuracy');
     if (!success || !cured) continue;
-    const cells = [success, cured, cleanBefore, cleanAfter].filter((c) => c !== undefined);
-    const format = cellFormat('rate', cells);
-    const attack = subject === '' ? 'the attack' : `the ${subject} attack`;
-    const cost =
-      cleanBefore && cleanAfter
-        ? `, while clean accuracy goes from ${format.value(cleanBefore.value)} to ${format.value(cleanAfter.value)} %`
-        : '';
-    parts.push(`${attack} from ${format.value(success.value)} to ${format.value(cured.value)} % success${cost}`);
+    const format = cellFormat('rate', [success, cured]);
+    falls.push(`from ${format.value(success.value)} to ${format.value(cured.value)} %${subject === '' ? '' : ` (${subject} attack)`}`);
+    const before = defence(result, 'none', subject, 'clean accuracy');
+    const after = defence(result, 'fine-prune', subject, 'clean accuracy');
+    if (before && after) costs.push((after.value - before.value) * 100);
   }
-  if (parts.length > 0) return `Fine-pruning takes ${list(parts)}.`;
+  if (falls.length > 0) {
+    const points = (v: number): string => `${v > 0 ? '+' : ''}${fixed(v, 2)}`;
+    const cost = costs.length === 0 ? '' : `; clean accuracy changes by ${list(costs.map(points))} points`;
+    return `Fine-pruning takes attack success ${list(falls)}${cost}.`;
+  }
   const names = result.tables.map((t) => t.name);
   if (names.length === 0) return 'This run has written no tables.';
   return `This run has measured ${list(names)}.`;

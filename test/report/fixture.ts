@@ -245,7 +245,7 @@ function channelActivations(): NonNullable<ReportMedia['activations']>[number] {
 }
 
 function activationMaps(): NonNullable<ReportMedia['maps']>[number] {
-  const channels = Array.from({ length: 16 }, (_, i) => i * 2 - (i > 2 ? 1 : 0) + (i === 11 ? 2 : 0)).map((c) => Math.min(c, 31));
+  const channels = Array.from({ length: 32 }, (_, i) => i);
   const clean: number[] = [];
   const triggered: number[] = [];
   for (const channel of channels) {

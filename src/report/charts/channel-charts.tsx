@@ -1,7 +1,7 @@
 /** Channels of a layer, clean against triggered: a scatter, and dumbbells in the order in which pruning cuts them. */
 import { scaleLinear } from 'd3-scale';
 import type { JSX } from 'preact';
-import { Chart, type ChartText, type Plot, px, textWidth, XAxis, YAxis } from './frame.tsx';
+import { Chart, type ChartText, type Plot, px, XAxis, YAxis } from './frame.tsx';
 
 export interface ChannelPoint {
   readonly channel: number;
@@ -13,14 +13,13 @@ export interface ChannelPoint {
 
 export interface ChannelChartProps extends ChartText {
   readonly channels: readonly ChannelPoint[];
-  readonly format: (value: number) => string;
 }
 
 const WIDTH = 480;
 
 /** One dot a channel; what fires only with the trigger lies far above the diagonal at the left edge. */
 export function ChannelScatter(props: ChannelChartProps): JSX.Element {
-  const { channels, format } = props;
+  const { channels } = props;
   const height = 400;
   const plot: Plot = { left: 46, right: WIDTH - 14, top: 30, bottom: height - 44 };
   const [low, high] = extent(channels);
@@ -31,8 +30,8 @@ export function ChannelScatter(props: ChannelChartProps): JSX.Element {
   const marked = channels.filter((c) => c.backdoor);
   return (
     <Chart {...props} width={WIDTH} height={height}>
-      <YAxis plot={plot} scale={y} title="mean activation, triggered inputs" format={format} />
-      <XAxis plot={plot} scale={x} title="mean activation, clean inputs" format={format} ticks={x.ticks(5)} />
+      <YAxis plot={plot} scale={y} title="mean activation, triggered inputs" format={y.tickFormat(5)} />
+      <XAxis plot={plot} scale={x} title="mean activation, clean inputs" format={x.tickFormat(5)} ticks={x.ticks(5)} />
       <line class="diagonal" x1={px(x(from))} y1={px(y(from))} x2={px(x(to))} y2={px(y(to))} />
       <text x={px(x(to) - 4)} y={px(y(to) - 6)} text-anchor="end">
         same on both
@@ -88,13 +87,12 @@ export function ChannelDumbbells(props: ChannelChartProps): JSX.Element {
   const [low, high] = extent(rows);
   const x = scaleLinear([low, high], [plot.left + 6, plot.right - 6]).nice(5);
   const rowY = (i: number): number => plot.top + (i + 0.5) * step + 2;
-  const widest = rows.reduce((best, c, i) => (c.triggered - c.clean > rows[best].triggered - rows[best].clean ? i : best), 0);
   return (
     <Chart {...props} width={WIDTH} height={plot.bottom + 44}>
       <text class="axis-title" x={0} y={12}>
         channel, in pruning order (first cut on top)
       </text>
-      <XAxis plot={plot} scale={x} title="mean activation" format={props.format} ticks={x.ticks(5)} grid />
+      <XAxis plot={plot} scale={x} title="mean activation" format={x.tickFormat(5)} ticks={x.ticks(5)} grid />
       {rows.map((c, i) => (
         <g key={c.channel}>
           <text
@@ -119,30 +117,7 @@ export function ChannelDumbbells(props: ChannelChartProps): JSX.Element {
           <circle class="dot tone-clean" cx={px(x(c.clean))} cy={px(rowY(i))} r={4.5} />
         </g>
       ))}
-      {rows.length > 0 && <EndLabels point={rows[widest]} x={x} y={rowY(widest)} left={plot.left} right={plot.right} />}
     </Chart>
-  );
-}
-
-/** Names the two dots on the row where they lie farthest apart. */
-function EndLabels(props: { point: ChannelPoint; x: (v: number) => number; y: number; left: number; right: number }): JSX.Element {
-  const { point, x, y, left, right } = props;
-  const [clean, triggered] = [x(point.clean), x(point.triggered)];
-  const leftward = clean - 9 - textWidth('clean') > left;
-  const rightward = triggered + 9 + textWidth('triggered') < right;
-  return (
-    <g>
-      <g class="tone-clean">
-        <text class="label" x={px(leftward ? clean - 9 : clean + 9)} y={px(y + 4)} text-anchor={leftward ? 'end' : 'start'}>
-          clean
-        </text>
-      </g>
-      <g class="tone-triggered">
-        <text class="label" x={px(rightward ? triggered + 9 : triggered - 9)} y={px(y + 4)} text-anchor={rightward ? 'start' : 'end'}>
-          triggered
-        </text>
-      </g>
-    </g>
   );
 }
 

@@ -29,31 +29,36 @@ export interface DotIntervalProps extends ChartText {
   readonly valueFormat?: (value: number) => string;
   /** Rows above which a line is drawn: an average below the classes. */
   readonly separators?: readonly number[];
+  /** Units of the drawing, 12 of which are the height of the text: 480 for two charts beside each other, 350 for three. */
+  readonly width?: number;
+  /** Lanes a row has room for; charts beside each other look best with the same number. */
+  readonly lanes?: number;
 }
 
-const WIDTH = 480;
 const TOP = 6;
 const LANE = 17;
 const ROW_GAP = 12;
 
 export function DotIntervalChart(props: DotIntervalProps): JSX.Element {
-  const { rows, series, domain, format, valueFormat, separators = [] } = props;
-  const rowHeight = series.length * LANE + ROW_GAP;
+  const { rows, series, domain, format, valueFormat, separators = [], width = 480 } = props;
+  const lanes = Math.max(props.lanes ?? 0, series.length);
+  const rowHeight = lanes * LANE + ROW_GAP;
   const left = Math.max(24, ...rows.map((r) => textWidth(r, 13) + 14));
-  const plot = { left, right: WIDTH - 12, top: TOP, bottom: TOP + rows.length * rowHeight + 4 };
+  const plot = { left, right: width - 12, top: TOP, bottom: TOP + rows.length * rowHeight + 4 };
   const x = scaleLinear([...domain], [plot.left + 8, plot.right - 8]);
-  const laneY = (row: number, lane: number): number => TOP + row * rowHeight + ROW_GAP / 2 + (lane + 0.5) * LANE + 2;
+  const laneY = (row: number, lane: number): number =>
+    TOP + row * rowHeight + ROW_GAP / 2 + (lane + 0.5 + (lanes - series.length) / 2) * LANE + 2;
 
   return (
-    <Chart {...props} width={WIDTH} height={plot.bottom + 44}>
-      <XAxis plot={plot} scale={x} title={props.xTitle} format={format} grid />
+    <Chart {...props} width={width} height={plot.bottom + 44}>
+      <XAxis plot={plot} scale={x} title={props.xTitle} format={format} ticks={x.ticks(width < 400 ? 4 : 6)} grid />
       {rows.map((row, r) => (
         <g key={row}>
           {r > 0 && (
             <line
               class={separators.includes(r) ? 'axis' : 'separator'}
               x1={0}
-              x2={WIDTH - 12}
+              x2={width - 12}
               y1={px(TOP + r * rowHeight + 2)}
               y2={px(TOP + r * rowHeight + 2)}
             />

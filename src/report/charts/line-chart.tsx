@@ -37,13 +37,18 @@ export interface LineChartProps extends ChartText {
 }
 
 const WIDTH = 480;
-const HEIGHT = 300;
-const PLOT: Plot = { left: 46, right: WIDTH - 14, top: 34, bottom: HEIGHT - 44 };
+const HEIGHT = 310;
+const TALL: Plot = { left: 46, right: WIDTH - 14, top: 32, bottom: HEIGHT - 44 };
+/** Leaves a line for the texts of stops above the plot, clear of labels just above a curve at its top. */
+const STOPPED: Plot = { ...TALL, top: 50 };
+/** Base line of the texts of stops. */
+const STOP_TEXT = 22;
 /** More points than this are a curve; fewer are points that a line joins. */
 const MANY = 12;
 
 export function LineChart(props: LineChartProps): JSX.Element {
   const { series, stops = [], references = [], xFormat = String, yFormat } = props;
+  const PLOT = stops.length > 0 ? STOPPED : TALL;
   const all = series.flatMap((s) => s.points);
   const xs = all.map((p) => p.x);
   const ys = [...all.flatMap((p) => [p.y, p.high ?? p.y, p.paper ?? p.y]), ...references.map((r) => r.y)];
@@ -59,11 +64,16 @@ export function LineChart(props: LineChartProps): JSX.Element {
     ...series.map((s) => ({ text: s.label, points: s.points.map((p) => ({ x: x(p.x), y: y(p.y) })) })),
     ...references.map((r) => ({ text: r.label, points: [PLOT.left, PLOT.right].map((at) => ({ x: at, y: y(r.y) })) })),
   ];
-  const labels = placeLabels(
-    lines,
-    PLOT,
-    stopMarks.map((s) => ({ text: s.label, x: s.middle, y: PLOT.top - 8 })),
-  );
+  const labels = placeLabels(lines, PLOT, {
+    texts: [
+      { text: props.yTitle, x: textWidth(props.yTitle) / 2, y: 12 },
+      ...stopMarks.map((s) => ({ text: s.label, x: s.middle, y: STOP_TEXT })),
+    ],
+    strokes: [
+      ...stopMarks.map((s) => [STOP_TEXT + 5, PLOT.bottom].map((at) => ({ x: s.px, y: at }))),
+      ...(many ? [] : all.flatMap((p) => dotStrokes(x(p.x), y(p.low ?? p.y), y(p.y), y(p.high ?? p.y)))),
+    ],
+  });
   const tones = [...series.map((s) => s.tone), ...references.map((r) => r.tone)];
   const path = line<{ x: number; y: number }>(
     (p) => p.x,
@@ -85,7 +95,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
         </g>
       ))}
       {stopMarks.map((s) => (
-        <line key={s.label} class="stop" x1={px(s.px)} x2={px(s.px)} y1={PLOT.top - 4} y2={PLOT.bottom} />
+        <line key={s.label} class="stop" x1={px(s.px)} x2={px(s.px)} y1={STOP_TEXT + 5} y2={PLOT.bottom} />
       ))}
       {references.map((r) => (
         <g key={r.label} class={`tone-${r.tone}`}>
@@ -102,7 +112,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
         </g>
       ))}
       {stopMarks.map((s) => (
-        <text key={s.label} class="note" x={px(s.middle)} y={PLOT.top - 8} text-anchor="middle">
+        <text key={s.label} class="note" x={px(s.middle)} y={STOP_TEXT} text-anchor="middle">
           {s.label}
         </text>
       ))}
@@ -129,7 +139,21 @@ function spread(from: number, to: number): [number, number] {
 /** The middle of a stop's text, pushed inside the chart. */
 function stopLabel(at: number, text: string): { middle: number } {
   const half = textWidth(text) / 2;
-  return { middle: Math.min(Math.max(at, PLOT.left + half), WIDTH - half) };
+  return { middle: Math.min(Math.max(at, TALL.left + half), WIDTH - half) };
+}
+
+/** What a dot and its whisker cover. */
+function dotStrokes(x: number, low: number, y: number, high: number): { x: number; y: number }[][] {
+  return [
+    [
+      { x, y: Math.min(high, y - 6) },
+      { x, y: Math.max(low, y + 6) },
+    ],
+    [
+      { x: x - 6, y },
+      { x: x + 6, y },
+    ],
+  ];
 }
 
 function Whisker({ x, low, high }: { x: number; low: number; high: number }): JSX.Element {
@@ -149,7 +173,7 @@ function AtStop(props: {
 
 /** Names of lines that found no room beside their line. */
 function Key({ entries }: { entries: readonly { text: string; tone: Tone }[] }): JSX.Element | null {
-  let at = PLOT.right;
+  let at = TALL.right;
   const placed = [...entries].reverse().map((e) => {
     at -= textWidth(e.text) + 26;
     return { ...e, at };

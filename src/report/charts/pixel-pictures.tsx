@@ -4,8 +4,8 @@ import type { Bitmap, Box } from '../pictures.ts';
 import { Chart, type ChartText, px } from './frame.tsx';
 
 /** One image, as wide as its container lets it be. */
-export function PixelImage({ bitmap, alt }: { bitmap: Bitmap; alt: string }): JSX.Element {
-  return <img class="pixels" src={bitmap.uri} width={bitmap.width} height={bitmap.height} alt={alt} />;
+export function PixelImage({ bitmap, alt, heat }: { bitmap: Bitmap; alt: string; heat?: boolean }): JSX.Element {
+  return <img class={heat ? 'pixels pixels-heat' : 'pixels'} src={bitmap.uri} width={bitmap.width} height={bitmap.height} alt={alt} />;
 }
 
 interface CloseUpProps extends ChartText {
@@ -77,7 +77,7 @@ export function TileGrid(props: TileGridProps): JSX.Element {
         return (
           <g key={tile.label} class={tile.marked ? 'tone-triggered' : 'tone-quiet'}>
             <rect class="tile" x={x} y={y} width={CELL} height={CELL} />
-            <image href={tile.bitmap.uri} x={x} y={y} width={CELL} height={CELL} preserveAspectRatio="none" />
+            <image class="heat" href={tile.bitmap.uri} x={x} y={y} width={CELL} height={CELL} preserveAspectRatio="none" />
             <rect class={tile.marked ? 'tile-marked' : 'frame'} x={x} y={y} width={CELL} height={CELL} />
             <text class="label" x={x + CELL / 2} y={y + CELL + 13} text-anchor="middle">
               {tile.label}

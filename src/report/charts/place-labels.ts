@@ -19,8 +19,6 @@ interface Box {
 }
 
 const SIZE = 12;
-const ABOVE = -9;
-const BELOW = 18;
 
 function boxAt(text: string, x: number, y: number): Box {
   const half = textWidth(text, SIZE) / 2;
@@ -50,37 +48,54 @@ export function densify(points: readonly Point[], step = 3): Point[] {
   return out;
 }
 
+/** What labels must not cover, beside the lines. */
+export interface Obstacles {
+  /** Texts, `x` their middle. */
+  readonly texts?: readonly PlacedLabel[];
+  readonly strokes?: readonly (readonly Point[])[];
+}
+
+/** Nearer than this a label touches. */
+const CLEAR = 3;
+/** More room than this to the other lines is no better. */
+const ROOMY = 40;
+/** How much nearer a label must be to its own line than to any other for a reader to tell whose it is. */
+const TELLING = 1;
+
 /**
- * For each line the place above or below it where its label is farthest from all other lines, from labels placed before and from
- * `obstacles`. A label that finds no free place inside the plot is left out of the result (undefined): the caller shows a key.
+ * For each line the place beside it where its label is clearly nearer to it than to any other line and covers nothing. A label that
+ * finds no such place inside the plot is left out of the result (undefined): the caller shows a key for it.
  */
 export function placeLabels(
   lines: readonly { readonly text: string; readonly points: readonly Point[] }[],
   plot: Plot,
-  obstacles: readonly { readonly text: string; readonly x: number; readonly y: number }[] = [],
+  obstacles: Obstacles = {},
 ): (PlacedLabel | undefined)[] {
   const dense = lines.map((line) => densify(line.points));
-  const taken: Box[] = obstacles.map((o) => boxAt(o.text, o.x, o.y));
+  const strokes = (obstacles.strokes ?? []).flatMap((s) => densify(s));
+  const taken: Box[] = (obstacles.texts ?? []).map((o) => boxAt(o.text, o.x, o.y));
   return lines.map((line, own) => {
     const half = textWidth(line.text, SIZE) / 2;
+    const others = dense.filter((_, i) => i !== own).flat();
+    const nearest = (box: Box, points: readonly Point[]): number => points.reduce((d, p) => Math.min(d, distance(box, p)), 1e9);
     let best: PlacedLabel | undefined;
-    let bestScore = 0;
+    let bestScore = TELLING;
     for (const at of dense[own]) {
-      const x = Math.min(Math.max(at.x, plot.left + half + 2), plot.right - half - 2);
-      for (const dy of [ABOVE, BELOW]) {
-        const y = at.y + dy;
-        const box = boxAt(line.text, x, y);
-        if (box.top < plot.top - 14 || box.bottom > plot.bottom - 1 || taken.some((t) => overlap(t, box))) continue;
-        const toOwn = Math.min(...dense[own].map((p) => distance(box, p)));
-        if (toOwn < 3) continue;
-        const others = dense.filter((_, i) => i !== own).flatMap((points) => points.map((p) => distance(box, p)));
-        const toOthers = Math.min(60, ...others);
-        if (toOthers < 3) continue;
-        // Room to other lines first; then close to its own line; then not at the very end.
-        const score = toOthers + 10 / toOwn + (x > plot.left + half + 8 && x < plot.right - half - 8 ? 1 : 0);
+      const places = [
+        ...[-9, -17, -26, 18, 26, 35].map((dy) => ({ x: at.x, y: at.y + dy })),
+        ...[-1, 1].flatMap((side) => [9, 18].map((gap) => ({ x: at.x + side * (half + gap), y: at.y + 4 }))),
+      ];
+      for (const place of places) {
+        const x = Math.min(Math.max(place.x, plot.left + half + 2), plot.right - half - 2);
+        const box = boxAt(line.text, x, place.y);
+        if (box.top < plot.top - 22 || box.bottom > plot.bottom - 1 || taken.some((t) => overlap(t, box))) continue;
+        const toOwn = nearest(box, dense[own]);
+        const toOthers = Math.min(ROOMY, nearest(box, others));
+        if (toOwn < CLEAR || toOthers < CLEAR || nearest(box, strokes) < CLEAR) continue;
+        const score = toOthers - 1.15 * toOwn + (x > plot.left + half + 8 && x < plot.right - half - 8 ? 1 : 0);
         if (score > bestScore) {
           bestScore = score;
-          best = { text: line.text, x, y };
+          best = { text: line.text, x, y: place.y };
         }
       }
     }

@@ -24,18 +24,21 @@ export function DataSection({ media }: SectionProps): JSX.Element | null {
         <Trigger key={t.name} trigger={t} index={i} />
       ))}
       {data.length > 0 && (
-        <PlainTable
-          caption="Images that took part. A defender never sees the test images or a trigger."
-          head={['set', 'images', 'of them poisoned', 'source', 'sha-256']}
-          words={[3, 4]}
-          rows={data.map((d) => [
-            d.role,
-            integer(d.count),
-            d.poisoned === undefined ? '–' : integer(d.poisoned),
-            d.source,
-            d.sha256 === undefined ? '–' : <code class="hash">{d.sha256}</code>,
-          ])}
-        />
+        <Figure title="Images that took part">
+          <PlainTable
+            caption="The defender has the clean validation images only; test images and triggers are the judge's."
+            fill
+            head={['set', 'images', 'of them poisoned', 'source', 'sha-256']}
+            words={[3, 4]}
+            rows={data.map((d) => [
+              d.role,
+              integer(d.count),
+              d.poisoned === undefined ? '–' : integer(d.poisoned),
+              d.source,
+              d.sha256 === undefined ? '–' : <code class="hash">{d.sha256}</code>,
+            ])}
+          />
+        </Figure>
       )}
     </Section>
   );
@@ -48,7 +51,8 @@ function Trigger({ trigger, index }: { trigger: TriggerPictures; index: number }
   if (samples.length === 0) return null;
   const { sample, change } = samples[0];
   return (
-    <Figure title={`Trigger: ${trigger.name}`} caption={trigger.caption}>
+    <Figure title={`Trigger: ${trigger.name}`}>
+      {trigger.caption && <p class="small under-title">{trigger.caption}</p>}
       <div class="trigger">
         {change && <TriggerCloseUp sample={sample} change={change} name={trigger.name} id={`trigger-${index}`} />}
         <Matrix samples={samples} />
@@ -132,6 +136,7 @@ function Picture(props: { kind: 'clean' | 'triggered' | 'difference'; sample: Sa
     const { width, height } = sample.clean;
     return (
       <PixelImage
+        heat
         bitmap={heatBitmap(change.difference, width, height, Math.max(1, change.largest))}
         alt={`Difference: ${change.pixels.length} pixels changed`}
       />

@@ -4,7 +4,7 @@ import type { Table } from '../../evaluate/result.ts';
 import { DotIntervalChart } from '../charts/dot-interval-chart.tsx';
 import { cellFormat, fixed } from '../format.ts';
 import { NumbersTable } from '../numbers-table.tsx';
-import { Figure, KeyWord, Notes, Numbers, Panels, Section } from '../parts.tsx';
+import { Figure, KeyWord, Notes, NumbersAndNotes, Panels, Section } from '../parts.tsx';
 import { attackTitle, cellAt, findTable, rowsOf, subjectsOf } from '../tables.ts';
 import { toneOf } from '../theme.ts';
 import type { SectionProps } from './context.ts';
@@ -26,11 +26,7 @@ export function DefencesSection({ result, media }: SectionProps): JSX.Element | 
         </>
       }
     >
-      <DefencePanels table={table} id="defences" />
-      <Numbers summary="Numbers of the defences" open>
-        <NumbersTable table={table} rowTitle="defence" caption="Defences against attacks." />
-      </Numbers>
-      <Notes notes={table.notes} />
+      <DefencePanels table={table} id="defences" numbers="Numbers of the defences" caption="Defences against attacks." />
     </Section>
   );
 }
@@ -45,25 +41,35 @@ export function ControlSection({ result, media }: SectionProps): JSX.Element | n
       captions={media.captions?.control}
       lead="The control: a model that nobody attacked goes through the same treatment. What it loses is the price of the cure; what the trigger does to it is chance."
     >
-      <DefencePanels table={table} id="control" />
-      <Numbers summary="Numbers of the control" open>
-        <NumbersTable table={table} rowTitle="defence" caption="Defences on a model without a backdoor." />
-      </Numbers>
-      <Notes notes={table.notes} />
+      <DefencePanels table={table} id="control" numbers="Numbers of the control" caption="Defences on a model without a backdoor." />
     </Section>
   );
 }
 
-function DefencePanels({ table, id }: { table: Table; id: string }): JSX.Element {
+interface PanelsProps {
+  readonly table: Table;
+  readonly id: 'defences' | 'control';
+  readonly numbers: string;
+  readonly caption: string;
+}
+
+/** A panel an attack; one panel alone has its numbers beside it, more have them below. */
+function DefencePanels({ table, id, numbers, caption }: PanelsProps): JSX.Element {
   const rows = rowsOf(table);
   const format = cellFormat(table.unit, table.cells);
   const rate = table.unit === 'rate';
   const end = rate ? 1 : Math.max(...table.cells.map((c) => c.high ?? c.value));
+  const subjects = [...subjectsOf(table)];
+  const tableBelow = (
+    <NumbersAndNotes summary={numbers} notes={subjects.length > 1 ? table.notes : undefined} open>
+      <NumbersTable table={table} rowTitle="defence" caption={caption} />
+    </NumbersAndNotes>
+  );
   return (
     <>
       <Panels>
-        {[...subjectsOf(table)].map(([subject, columns], i) => {
-          const title = subject === '' && id === 'control' ? 'Clean model' : attackTitle(subject);
+        {subjects.map(([subject, columns], i) => {
+          const title = subject === '' && id === 'control' ? 'Honest model' : attackTitle(subject);
           return (
             <Figure key={subject} title={title}>
               <DotIntervalChart
@@ -76,16 +82,19 @@ function DefencePanels({ table, id }: { table: Table; id: string }): JSX.Element
                   tone: toneOf(metric, k),
                   values: rows.map((row) => cellAt(table, row, column)),
                 }))}
-                xTitle={rate ? '%' : table.unit}
+                xTitle={rate ? 'rate, %' : table.unit}
                 domain={[0, end]}
                 format={(v) => (rate ? fixed(v * 100, 0) : format.value(v))}
                 valueFormat={(v) => format.value(v)}
+                lanes={Math.max(...subjects.map(([, c]) => c.length))}
               />
             </Figure>
           );
         })}
+        {subjects.length === 1 && tableBelow}
       </Panels>
       <ChartKey paper={table.cells.some((c) => c.paper !== undefined)} intervals={table.cells.some((c) => c.low !== undefined)} />
+      {subjects.length > 1 ? tableBelow : <Notes notes={table.notes} />}
     </>
   );
 }

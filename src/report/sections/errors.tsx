@@ -5,7 +5,7 @@ import { DotIntervalChart, type DotSeries } from '../charts/dot-interval-chart.t
 import { LineChart } from '../charts/line-chart.tsx';
 import { cellFormat, fixed, sentence } from '../format.ts';
 import { NumbersTable } from '../numbers-table.tsx';
-import { Figure, KeyWord, Notes, Numbers, Panels, PaperKey, Section } from '../parts.tsx';
+import { Figure, KeyWord, NumbersAndNotes, Panels, PaperKey, Section } from '../parts.tsx';
 import { cellAt, findTable, rowNumber, rowsOf, subjectsOf } from '../tables.ts';
 import { toneOf } from '../theme.ts';
 import type { SectionProps } from './context.ts';
@@ -37,7 +37,7 @@ export function PerClassSection({ result, media }: SectionProps): JSX.Element | 
         </>
       }
     >
-      <Panels>
+      <Panels size={subjects.length > 2 ? 'small' : 'wide'}>
         {subjects.map(([subject, columns], i) => {
           const series: DotSeries[] = columns.map(({ column, metric }, k) => ({
             label: metric === 'backdoor' ? 'backdoored' : metric,
@@ -57,14 +57,21 @@ export function PerClassSection({ result, media }: SectionProps): JSX.Element | 
                 domain={[0, end]}
                 format={plainPercent}
                 separators={rows.includes('average') ? [rows.indexOf('average')] : []}
+                width={subjects.length > 2 ? 350 : 480}
+                lanes={Math.max(...subjects.map(([, c]) => c.length))}
               />
             </Figure>
           );
         })}
       </Panels>
       <ChartKey paper={hasPaper} intervals />
-      <NumbersTable table={table} rowTitle="class" caption="Error per class, measured and as the paper has it." />
-      <Notes notes={table.notes} />
+      <NumbersAndNotes summary="Numbers class by class" notes={table.notes} open>
+        <NumbersTable
+          table={table}
+          rowTitle="class"
+          caption={hasPaper ? 'Error per class, measured and as the paper has it.' : 'Error per class.'}
+        />
+      </NumbersAndNotes>
     </Section>
   );
 }
@@ -74,7 +81,7 @@ export function ChartKey({ paper, intervals }: { paper: boolean; intervals: bool
   if (!paper && !intervals) return null;
   return (
     <p class="small chart-key">
-      {intervals && <span>Whiskers are 95 % intervals. </span>}
+      {intervals && <span>Whiskers are 95 % intervals; where none is seen it is narrower than the dot.</span>}
       {paper && <PaperKey />}
     </p>
   );
@@ -126,10 +133,9 @@ export function FractionSection({ result, media }: SectionProps): JSX.Element | 
         </Panels>
       )}
       <ChartKey paper={table.cells.some((c) => c.paper !== undefined)} intervals={numeric} />
-      <Numbers summary="Numbers by poisoned fraction" open>
+      <NumbersAndNotes summary="Numbers by poisoned fraction" notes={table.notes} open>
         <NumbersTable table={table} rowTitle="poisoned share" caption="Errors by share of poisoned training data." />
-      </Numbers>
-      <Notes notes={table.notes} />
+      </NumbersAndNotes>
     </Section>
   );
 }

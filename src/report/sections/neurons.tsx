@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { ChannelDumbbells, ChannelScatter, dumbbellRows, MAX_ROWS } from '../charts/channel-charts.tsx';
 import { type Tile, TileGrid } from '../charts/pixel-pictures.tsx';
-import { integer, list, significant } from '../format.ts';
+import { integer, list, sentence, significant } from '../format.ts';
 import type { ActivationMaps, ChannelActivations, FilterPictures } from '../media.ts';
 import { Figure, KeyWord, Numbers, Panels, PlainTable, Section } from '../parts.tsx';
 import { heatBitmap } from '../pictures.ts';
@@ -28,11 +28,11 @@ export function FiltersSection({ media }: SectionProps): JSX.Element | null {
           <Filters key={f.model} filters={f} id={`filters-${i}`} />
         ))}
       </Panels>
-      {filters.map((f) => (
-        <Numbers key={f.model} summary={`Weights: ${f.model}, ${f.layer}`}>
-          <FilterWeights filters={f} />
-        </Numbers>
-      ))}
+      <Numbers summary="The weights as numbers">
+        {filters.map((f) => (
+          <FilterWeights key={f.model} filters={f} />
+        ))}
+      </Numbers>
     </Section>
   );
 }
@@ -47,7 +47,7 @@ function Filters({ filters, id }: { filters: FilterPictures; id: string }): JSX.
   const area = height * width;
   const max = Math.max(...weights.map(Math.abs));
   const tiles: Tile[] = Array.from({ length: count }, (_, k) => ({
-    label: dedicated.includes(k) ? `${k} trigger` : String(k),
+    label: String(k),
     bitmap: heatBitmap(weights.slice(k * area, (k + 1) * area), width, height, max),
     marked: dedicated.includes(k),
   }));
@@ -74,7 +74,7 @@ function FilterWeights({ filters }: { filters: FilterPictures }): JSX.Element {
   const places = Array.from({ length: area }, (_, i) => `${Math.floor(i / width)},${i % width}`);
   return (
     <PlainTable
-      caption="One row a filter, one column a weight, named by row and column of the kernel."
+      caption={`${filters.model}, ${filters.layer}: one row a filter, one column a weight, named by row and column of the kernel.`}
       head={['filter', 'for the trigger', ...places]}
       words={[1]}
       rows={Array.from({ length: count }, (_, k) => [
@@ -123,7 +123,7 @@ function Channels({ activations, index }: { activations: ChannelActivations; ind
   return (
     <>
       <h3 class="wide-title">
-        {model}, {layer}
+        {sentence(model)}, {layer}
       </h3>
       <p>
         {found} {n !== undefined && `Means over ${integer(n)} clean images and the same with the trigger. `}
@@ -133,14 +133,18 @@ function Channels({ activations, index }: { activations: ChannelActivations; ind
       <Panels>
         <Figure
           title="Channel by channel"
-          caption={shown < channels.length && `The ${MAX_ROWS} channels that change most, of ${channels.length}; all are in the table.`}
+          caption={
+            <>
+              Mean activation on <KeyWord tone="clean">clean</KeyWord> and on <KeyWord tone="triggered">triggered</KeyWord> images.
+              {shown < channels.length && ` The ${MAX_ROWS} channels that change most, of ${channels.length}; all are in the table.`}
+            </>
+          }
         >
           <ChannelDumbbells
             id={`channels-${index}`}
             title={`${model}, ${layer}: mean activation of each channel`}
             description={found}
             channels={channels}
-            format={(v) => significant(v, 2)}
           />
         </Figure>
         <Figure
@@ -157,7 +161,6 @@ function Channels({ activations, index }: { activations: ChannelActivations; ind
             title={`${model}, ${layer}: clean against triggered activation`}
             description={found}
             channels={channels}
-            format={(v) => significant(v, 2)}
           />
         </Figure>
       </Panels>
@@ -186,10 +189,12 @@ function Maps({ maps, index }: { maps: ActivationMaps; index: number }): JSX.Ele
   const area = height * width;
   const difference = clean.map((v, i) => triggered[i] - v);
   const max = Math.max(...clean.map(Math.abs), ...triggered.map(Math.abs));
+  const shown = backdoor.filter((c) => channels.includes(c));
+  const marked = shown.length === 0 ? '' : `Framed: the backdoor neurons ${list(shown.map(String))}.`;
   const maxDifference = Math.max(...difference.map(Math.abs));
   const tilesOf = (values: readonly number[], scale: number, positive: 'clean' | 'triggered'): Tile[] =>
     channels.map((channel, i) => ({
-      label: backdoor.includes(channel) ? `${channel} backdoor` : String(channel),
+      label: String(channel),
       bitmap: heatBitmap(values.slice(i * area, (i + 1) * area), width, height, scale, positive),
       marked: backdoor.includes(channel),
     }));
@@ -211,7 +216,7 @@ function Maps({ maps, index }: { maps: ActivationMaps; index: number }): JSX.Ele
         {maps.caption && `${maps.caption} `}
         Mean map of each channel{n !== undefined && ` over ${integer(n)} images`}, {height}×{width}. Clean and triggered share one scale,
         full colour being {significant(max)}; in the difference full colour is {significant(maxDifference)}, orange where the trigger adds
-        and blue where it takes away.
+        and blue where it takes away. {marked}
       </p>
       <Panels size="small">
         {kinds.map((k) => (
@@ -219,9 +224,9 @@ function Maps({ maps, index }: { maps: ActivationMaps; index: number }): JSX.Ele
             <TileGrid
               id={`maps-${index}-${k.title.toLowerCase()}`}
               title={`${k.title} activation maps of ${model}, ${layer}`}
-              description={`Mean and largest value of each map are in the table below. Backdoor neurons: ${backdoor.length === 0 ? 'none' : list(backdoor.map(String))}.`}
+              description={`Mean and largest value of each map are in the table below. ${marked}`}
               tiles={tilesOf(k.values, k.scale, k.hue)}
-              columns={Math.min(channels.length, 4)}
+              columns={Math.min(channels.length, channels.length <= 16 ? 4 : 6)}
             />
           </Figure>
         ))}

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import type { Result } from '../../evaluate/result.ts';
 import { bytes, duration, list, sentence } from '../format.ts';
 import { NumbersTable } from '../numbers-table.tsx';
-import { Figure, Notes, PlainTable, Section } from '../parts.tsx';
+import { Figure, NumbersAndNotes, PlainTable, Section } from '../parts.tsx';
 import type { SectionProps } from './context.ts';
 
 /** The tables that have a section of their own. */
@@ -19,10 +19,9 @@ export function OtherSection({ result }: SectionProps): JSX.Element | null {
   return (
     <Section id="other" title={tables.length === 1 ? sentence(tables[0].name) : 'More tables'}>
       {tables.map((t) => (
-        <div class="table-with-notes" key={t.name}>
+        <NumbersAndNotes key={t.name} summary={sentence(t.name)} notes={t.notes} open>
           <NumbersTable table={t} caption={`${sentence(t.name)}.`} />
-          <Notes notes={t.notes} />
-        </div>
+        </NumbersAndNotes>
       ))}
     </Section>
   );
@@ -62,23 +61,27 @@ export function ProvenanceSection({ result, media }: SectionProps): JSX.Element 
         ))}
       </dl>
       {inputs.length > 0 && (
-        <PlainTable
-          caption="Inputs and models by their sha-256."
-          head={['name', 'sha-256']}
-          words={[1]}
-          rows={inputs.map(([name, hash]) => [
-            name,
-            <code class="hash" key={name}>
-              {hash}
-            </code>,
-          ])}
-        />
+        <Figure title="Inputs and models">
+          <PlainTable
+            caption="By their sha-256."
+            fill
+            head={['name', 'sha-256']}
+            words={[1]}
+            rows={inputs.map(([name, hash]) => [
+              name,
+              <code class="hash" key={name}>
+                {hash}
+              </code>,
+            ])}
+          />
+        </Figure>
       )}
       {p.steps.length > 0 && (
         <Figure title="Time and memory of each step">
           <PlainTable
             caption={`Wall time of each step and resident memory at its end. Together ${duration(total)}; largest ${bytes(peak)}.`}
-            head={['step', 'time', 'share', 'memory']}
+            fill
+            head={['step', 'time', 'drawn', 'memory']}
             words={[2]}
             rows={p.steps.map((s) => [
               s.name,

@@ -5,7 +5,7 @@ import { LineChart } from '../charts/line-chart.tsx';
 import { cellFormat, fixed, integer, list, percentSign } from '../format.ts';
 import type { PruningStop, ReportMedia } from '../media.ts';
 import { NumbersTable } from '../numbers-table.tsx';
-import { Figure, KeyWord, Notes, Numbers, Panels, Section } from '../parts.tsx';
+import { Figure, KeyWord, NumbersAndNotes, Panels, Section } from '../parts.tsx';
 import { attackTitle, cellAt, findTable, rowNumber, rowsOf, subjectsOf } from '../tables.ts';
 import { toneOf } from '../theme.ts';
 import type { SectionProps } from './context.ts';
@@ -34,10 +34,9 @@ export function PruningSection({ result, media }: SectionProps): JSX.Element | n
           ))}
         </Panels>
       )}
-      <Numbers summary={`Numbers of the pruning curve, ${integer(rowsOf(table).length)} steps`}>
+      <NumbersAndNotes summary={`Numbers of the pruning curve, ${integer(rowsOf(table).length)} steps`} notes={table.notes}>
         <NumbersTable table={table} rowTitle="channels cut" caption="Accuracy and attack success after each cut." />
-      </Numbers>
-      <Notes notes={table.notes} />
+      </NumbersAndNotes>
     </Section>
   );
 }
@@ -47,6 +46,8 @@ function Curve(props: { result: Result; media: ReportMedia; subject: string; id:
   const table = findTable(result, 'pruning curve');
   if (!table) return null;
   const columns = subjectsOf(table).get(subject) ?? [];
+  // The defender's curve runs so close to the judge's that it only blurs it; it stays in the table and in the words below.
+  const drawn = columns.some((c) => c.metric === 'clean accuracy') ? columns.filter((c) => c.metric !== 'validation accuracy') : columns;
   const stop = media.stops?.find((s) => s.attack === subject) ?? (subject === '' ? media.stops?.[0] : undefined);
   const format = cellFormat(table.unit, table.cells);
   const rows = rowsOf(table);
@@ -62,13 +63,12 @@ function Curve(props: { result: Result; media: ReportMedia; subject: string; id:
       <LineChart
         id={id}
         title={`Pruning curve: ${attackTitle(subject)}`}
-        description={`${columns.map((c) => c.metric).join(' and ')} against channels cut.${
+        description={`${drawn.map((c) => c.metric).join(' and ')} against channels cut.${
           stop ? ` Pruning stopped at ${stop.cut} of ${stop.of}${atStop.length > 0 ? `: ${atStop.join(', ')}` : ''}.` : ''
         } The numbers are in the table below.`}
-        series={columns.map(({ column, metric }, k) => ({
+        series={drawn.map(({ column, metric }, k) => ({
           label: metric,
           tone: toneOf(metric, k),
-          dashed: metric === 'validation accuracy',
           points: rows.flatMap((row) => {
             const c = cellAt(table, row, column);
             return c ? [{ x: rowNumber(row), y: c.value, low: c.low, high: c.high, paper: c.paper }] : [];
@@ -76,7 +76,7 @@ function Curve(props: { result: Result; media: ReportMedia; subject: string; id:
         }))}
         stops={stop ? [{ x: stop.cut, label: `stop: ${stop.cut} of ${stop.of} cut` }] : []}
         xTitle={`channels cut${stop?.layer ? ` in ${stop.layer}` : ''}`}
-        yTitle="%"
+        yTitle="rate, %"
         yFormat={(v) => fixed(v * 100, 0)}
         yDomain={[0, 1]}
       />

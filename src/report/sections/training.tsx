@@ -1,7 +1,7 @@
 /** How the models were trained: accuracy and loss by epoch. */
 import type { JSX } from 'preact';
 import { LineChart, type LineSeries } from '../charts/line-chart.tsx';
-import { cellFormat, fixed, significant } from '../format.ts';
+import { cellFormat, fixed, sentence, significant } from '../format.ts';
 import type { History } from '../media.ts';
 import { Figure, Numbers, Panels, PlainTable, Section } from '../parts.tsx';
 import { toneOf } from '../theme.ts';
@@ -17,11 +17,11 @@ export function TrainingSection({ media }: SectionProps): JSX.Element | null {
           <Training key={h.model} history={h} id={`training-${i}`} />
         ))}
       </Panels>
-      {histories.map((h) => (
-        <Numbers key={h.model} summary={`Numbers of the training: ${h.model}`}>
-          <TrainingTable history={h} />
-        </Numbers>
-      ))}
+      <Numbers summary="Numbers of the training">
+        {histories.map((h) => (
+          <TrainingTable key={h.model} history={h} />
+        ))}
+      </Numbers>
     </Section>
   );
 }
@@ -54,7 +54,7 @@ function Training({ history, id }: { history: History; id: string }): JSX.Elemen
     (n) => `${n} ${isRate(n) ? cellFormat('rate', []).value(last?.values[n] ?? 0) : significant(last?.values[n] ?? 0)}`,
   );
   return (
-    <Figure title={history.model}>
+    <Figure title={sentence(history.model)}>
       <LineChart
         id={id}
         title={`Training of ${history.model}`}
@@ -75,7 +75,7 @@ function TrainingTable({ history }: { history: History }): JSX.Element {
   const rate = cellFormat('rate', []);
   return (
     <PlainTable
-      caption="Values after each epoch."
+      caption={`${sentence(history.model)}: values after each epoch.`}
       head={['epoch', ...names.map((n) => (isRate(n) ? `${n}, %` : n))]}
       rows={history.points.map((p) => [
         String(p.epoch),

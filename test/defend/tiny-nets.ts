@@ -1,6 +1,8 @@
 /** Small networks with random weights (biases and batch-norm statistics too) in the shapes that cutting has to cope with. */
 import { Rng } from '../../src/core/rng.ts';
 import { f32, sizeOf } from '../../src/core/tensor.ts';
+import type { Dataset, Role } from '../../src/data/dataset.ts';
+import { makeDataset } from '../../src/data/make.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
 import { float, type Model } from '../../src/onnx/model.ts';
 import { writeSpec } from '../../src/onnx/spec.ts';
@@ -133,3 +135,22 @@ export function groupedNet(seed = 1): Model {
 }
 
 export const all: Record<string, (seed?: number) => Model> = { cnn, batchNormNet, residualNet, sigmoidNet, mlp, groupedNet };
+
+/** Random images of the networks' size with random labels. */
+export function images<R extends Role>(count: number, role: R, seed = 1): Dataset<R> {
+  const rng = Rng.from(seed, 'images', role);
+  const pixels = new Uint8Array(count * SIDE * SIDE);
+  for (let i = 0; i < count; i++) {
+    // Slopes and levels that differ from image to image, or global pooling would make them all alike.
+    const [level, right, down] = [rng.uniform(0, 200), rng.uniform(-30, 30), rng.uniform(-30, 30)];
+    for (let y = 0; y < SIDE; y++) {
+      for (let x = 0; x < SIDE; x++) {
+        const value = level + right * (x - 3.5) + down * (y - 3.5) + rng.uniform(-60, 60);
+        pixels[(i * SIDE + y) * SIDE + x] = Math.max(0, Math.min(255, value));
+      }
+    }
+  }
+  const labels = Int32Array.from({ length: count }, () => rng.int(CLASSES));
+  const classes = Array.from({ length: CLASSES }, (_, i) => `class ${i}`);
+  return makeDataset({ role, source: 'test', channels: 1, height: SIDE, width: SIDE, pixels, labels, classes });
+}

@@ -1,0 +1,243 @@
+/**
+ * The pruning curve by running sums. Let the next layer be h = b + sum over channels c of W_c x_c, where x_c is what reaches it of channel c (its
+ * pooled, flattened activations), x_c = on_c while the channel is there and off_c when it is cut (0, or what a residual Add leaves).
+ * With channels numbered in cut order and k of them cut,
+ *     h_k = (b + W off) + sum over c >= k of W_c (on_c - off_c),
+ * so the C contributions W_c (on_c - off_c) of an image give its h for all C + 1 steps: a product with a triangle of ones where C is
+ * small, a running sum where it is not. The rest of the network then runs once on all steps as if they were a larger batch.
+ */
+import { f32, type Tensor } from '../core/tensor.ts';
+import { feedTable, rangeFeed } from '../data/feed.ts';
+import { GraphBuilder } from '../onnx/builder.ts';
+import { type ChannelEnd, type CutPoint, channelRegion, type PassedNode } from '../onnx/cut-points.ts';
+import { allNames, attrFloat, cloneModel, cloneNode, removeDead } from '../onnx/edit.ts';
+import type { Model, Node } from '../onnx/model.ts';
+import type { ModelSpec } from '../onnx/spec.ts';
+import type { ValueTypes } from '../onnx/value-types.ts';
+import type { Fetches } from '../runtime/session.ts';
+import { type CurveJob, downstream } from './curve-job.ts';
+
+export interface SumsPlan {
+  /** The value that goes into the next layer, `[n,C*spread]`. */
+  readonly on: string;
+  readonly spread: number;
+  /** Channel-wise nodes from the cut to there; copied with a zero in front where what a cut leaves behind is not zero. */
+  readonly region: readonly PassedNode[];
+  readonly leavesZero: boolean;
+  /** Of the next layer: `[in,out]` and `[out]`. */
+  readonly weight: Float32Array;
+  readonly bias: Float32Array;
+  readonly width: number;
+  /** The next layer's output, and the nodes from there to the logits. */
+  readonly after: string;
+  readonly tail: readonly Node[];
+  /** Shape of the value at the cut, of one image. */
+  readonly cutDims: readonly number[];
+}
+
+/** Up to this many channels a product with a triangle of ones beats a running sum (it runs on all threads). */
+const TRIANGLE = 128;
+/** Elements of pre-activations for all steps that are worked on at once: about 1.4 MB, so that they stay in a core's cache. */
+const CHUNK_ELEMENTS = 350_000;
+/** Images in one run, made of so many chunks at most. */
+const RUN_IMAGES = 256;
+const MAX_CHUNKS = 16;
+/** CumSum is there since. */
+const CUMSUM_OPSET = 11;
+
+/** How to do it for this graph, or why it cannot be done. */
+export function planSums(model: Model, types: ValueTypes, point: CutPoint, spec: ModelSpec): SumsPlan | string {
+  const { graph } = model;
+  const batch = graph.inputs.find((i) => i.name === spec.input)?.dims?.[0];
+  if (typeof batch === 'number') return 'the batch size is fixed in the graph';
+  const { passed, ends } = channelRegion(graph, types, point.cutValue, { throughJoins: true });
+  const [end] = ends;
+  if (ends.length !== 1 || end.kind !== 'linear' || end.node === undefined) return 'its channels go to more than one place';
+  if (end.node.opType !== 'Gemm' && end.node.opType !== 'MatMul') return `the next layer is a ${end.node.opType}`;
+  const matrix = linearMap(model, end);
+  if (matrix === undefined) return 'the next layer has no plain float32 weights';
+  const after = end.node.outputs[0];
+  const { nodes, values, frontier } = downstream(graph, spec.input, after);
+  if (!values.has(spec.logits)) return 'the logits do not depend on it';
+  if (frontier.length > 0) return `"${frontier[0]}" goes around the next layer`;
+  const cutDims = types.get(point.cutValue)?.dims.slice(1);
+  if (cutDims === undefined) return 'its shape is not known';
+  const leavesZero = passed.every(
+    ({ role }) => ['pool', 'pass', 'reshape', 'scale'].includes(role.kind) || (role.kind === 'activation' && role.zero),
+  );
+  return { on: end.value, spread: end.spread, region: passed, leavesZero, ...matrix, after, tail: nodes, cutDims };
+}
+
+/** Weights of a Gemm or MatMul as `[in,out]`, its bias as `[out]`, alpha and beta multiplied in. */
+function linearMap(model: Model, { node }: ChannelEnd): { weight: Float32Array; bias: Float32Array; width: number } | undefined {
+  if (node === undefined) return undefined;
+  const stored = model.graph.initializers.get(node.inputs[1]);
+  if (!(stored?.data instanceof Float32Array) || stored.dims.length !== 2) return undefined;
+  const gemm = node.opType === 'Gemm';
+  const transB = node.attributes.get('transB');
+  const turned = gemm && transB?.type === 'int' && transB.value === 1;
+  const [rows, width] = turned ? [stored.dims[1], stored.dims[0]] : stored.dims;
+  const alpha = gemm ? attrFloat(node, 'alpha', 1) : 1;
+  const weight = new Float32Array(rows * width);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < width; j++) weight[i * width + j] = alpha * stored.data[turned ? j * rows + i : i * width + j];
+  }
+  const bias = new Float32Array(width);
+  if (gemm && node.inputs[2]) {
+    const added = model.graph.initializers.get(node.inputs[2]);
+    if (!(added?.data instanceof Float32Array) || (added.data.length !== width && added.data.length !== 1)) return undefined;
+    const beta = attrFloat(node, 'beta', 1);
+    for (let j = 0; j < width; j++) bias[j] = beta * added.data[added.data.length === 1 ? 0 : j];
+  }
+  return { weight, bias, width };
+}
+
+export async function runSums(job: CurveJob, plan: SumsPlan): Promise<void> {
+  const { runtime, spec, images, labels, order, point } = job;
+  const steps = order.length + 1;
+  const computed = useTriangle(job) ? steps : point.channels + 1;
+  const chunk = Math.max(1, Math.min(RUN_IMAGES, images.count, Math.floor(CHUNK_ELEMENTS / (computed * plan.width))));
+  const chunks = Math.max(1, Math.min(MAX_CHUNKS, Math.floor((job.batchSize ?? RUN_IMAGES) / chunk), Math.ceil(images.count / chunk)));
+  const perRun = chunk * chunks;
+  const { model, output } = buildSums(job, plan, chunk, chunks);
+  const table = feedTable(spec);
+  const session = await runtime.open(model, { label: 'pruning curve' });
+  try {
+    const collect = (values: Fetches, start: number): void => {
+      const predicted = values[output].data as Int32Array; // [computed,perRun]
+      const count = Math.min(perRun, images.count - start);
+      for (let s = 0; s < steps; s++) labels.set(predicted.subarray(s * perRun, s * perRun + count), s * images.count + start);
+    };
+    // One run is under way while the next batch is made ready.
+    let pending: { run: Promise<Fetches>; start: number } | undefined;
+    for (let start = 0; start < images.count; start += perRun) {
+      const feed = rangeFeed(images, start, Math.min(perRun, images.count - start), table, perRun);
+      const run = session.run({ [spec.input]: feed }, { transfer: true });
+      run.catch(() => undefined);
+      if (pending) collect(await pending.run, pending.start);
+      pending = { run, start };
+    }
+    if (pending) collect(await pending.run, pending.start);
+  } finally {
+    await session.close();
+  }
+}
+
+/** A product with a triangle can make just the steps asked for; a running sum makes one for every channel of the layer. */
+function useTriangle({ model, point }: CurveJob): boolean {
+  return point.channels <= TRIANGLE || (model.opsets.get('') ?? 0) < CUMSUM_OPSET;
+}
+
+/** Images in, predictions of the steps out: `[steps, chunk*chunks]` int32; see {@link useTriangle} for how many steps. */
+function buildSums(job: CurveJob, plan: SumsPlan, chunk: number, chunks: number): { model: Model; output: string } {
+  const { point } = job;
+  const { spread, width } = plan;
+  const triangular = useTriangle(job);
+  // Channels that are never cut come last: they are part of every step's sum.
+  const cut = new Set(job.order);
+  const order = [...job.order, ...Array.from({ length: point.channels }, (_, c) => c).filter((c) => !cut.has(c))];
+  const steps = triangular ? job.order.length + 1 : point.channels + 1;
+  const copied = copyNodes(
+    job.model,
+    plan.leavesZero ? [] : plan.region.map((p) => p.node),
+    new Map([[point.cutValue, 'curve/zero']]),
+    'curve/off',
+  );
+  if (!plan.leavesZero) {
+    copied.model.graph.initializers.set('curve/zero', f32(new Float32Array(plan.cutDims.reduce((a, d) => a * d, 1)), [1, ...plan.cutDims]));
+  }
+  const b = GraphBuilder.from(copied.model, { prefix: 'curve' });
+  const off = plan.leavesZero ? undefined : copied.names.get(plan.on);
+  const delta = off === undefined ? plan.on : b.op('Sub', [plan.on, off]);
+
+  // [K*n,C*s] -> [K,C,n,s], channels in cut order
+  const split = b.op('Reshape', [delta, b.ints([chunks, chunk, point.channels, spread])]);
+  // The running sum wants one slice more than there are channels, for the step at which all are cut; its weights are zero.
+  const picked = triangular ? order : [...order, 0];
+  const ordered = b.op('Gather', [b.op('Transpose', [split], { perm: [0, 2, 1, 3] }), b.ints(picked)], { axis: 1 });
+  const weights = b.constant(orderedWeights(plan, order, picked.length));
+  const base = baseOf(b, plan, off, chunk, chunks);
+  const triangle = triangular ? b.constant(triangleOf(steps, point.channels)) : '';
+
+  const pre = Array.from({ length: chunks }, (_, k) => {
+    const part = b.op('Gather', [ordered, b.scalar(k, 'int64')], { axis: 0 }); // [C,n,s]
+    const contributions = b.op('MatMul', [part, weights]); // [C,n,out]
+    const kept = triangular
+      ? b.op('MatMul', [triangle, b.op('Reshape', [contributions, b.ints([point.channels, chunk * width])])]) // [steps,n*out]
+      : b.op('CumSum', [contributions, b.scalar(0, 'int64')], { reverse: 1 }); // [steps,n,out]
+    const whole = b.op('Add', [b.op('Reshape', [kept, b.ints([steps, chunk, width])]), base(k)]);
+    return b.op('Reshape', [whole, b.ints([steps * chunk, width])]);
+  });
+  let model = b.build();
+  const logits: string[] = [];
+  for (const [k, value] of pre.entries()) {
+    const tail = copyNodes(model, plan.tail, new Map([[plan.after, value]]), `curve/tail${k}`);
+    model = tail.model;
+    logits.push(tail.names.get(job.spec.logits) ?? value);
+  }
+  const out = GraphBuilder.from(model, { prefix: 'curve' });
+  const predicted = logits.map((name) => {
+    const best = out.op('Cast', [out.op('ArgMax', [name], { axis: 1, keepdims: 0 })], { to: INT32 });
+    return out.op('Reshape', [best, out.ints([steps, chunk])]);
+  });
+  const output = predicted.length === 1 ? predicted[0] : out.op('Concat', predicted, { axis: 1 });
+  const built = out.build();
+  built.graph.outputs = [{ name: output, dtype: 'int32', dims: [steps, chunk * chunks] }];
+  removeDead(built.graph);
+  return { model: built, output };
+}
+
+/** ONNX's number for int32. */
+const INT32 = 6;
+
+/** b + W off for chunk k: a row for all images, or one for each where what is left depends on the image. */
+function baseOf(b: GraphBuilder, plan: SumsPlan, off: string | undefined, chunk: number, chunks: number): (k: number) => string {
+  const bias = b.constant(f32(plan.bias, [plan.width]));
+  if (off === undefined) return () => bias;
+  const inputs = plan.weight.length / plan.width;
+  const left = b.op('Add', [b.op('MatMul', [off, b.constant(f32(plan.weight, [inputs, plan.width]))]), bias]); // [K*n or 1,out]
+  const spreadOut = b.op('Expand', [left, b.ints([chunk * chunks, plan.width])]);
+  const parts = b.op('Reshape', [spreadOut, b.ints([chunks, chunk, plan.width])]);
+  return (k) => b.op('Gather', [parts, b.scalar(k, 'int64')], { axis: 0 });
+}
+
+/** The next layer's weights by channel in cut order, `[slices,spread,out]`; slices beyond the order are zero. */
+function orderedWeights({ weight, spread, width }: SumsPlan, order: readonly number[], slices: number): Tensor {
+  const size = spread * width;
+  const data = new Float32Array(slices * size);
+  for (const [k, c] of order.entries()) data.set(weight.subarray(c * size, (c + 1) * size), k * size);
+  return f32(data, [slices, spread, width]);
+}
+
+/** Row k keeps the channels from k on. `[steps,channels]` */
+function triangleOf(steps: number, channels: number): Tensor {
+  const data = new Float32Array(steps * channels);
+  for (let k = 0; k < steps; k++) data.fill(1, k * channels + k, (k + 1) * channels);
+  return f32(data, [steps, channels]);
+}
+
+/** A model with copies of `nodes` that read `replaced` values; `names` tells what became of each output. */
+function copyNodes(
+  model: Model,
+  nodes: readonly Node[],
+  replaced: ReadonlyMap<string, string>,
+  prefix: string,
+): { model: Model; names: Map<string, string> } {
+  const out = cloneModel(model);
+  const taken = allNames(out.graph);
+  const names = new Map(replaced);
+  for (const node of nodes) {
+    const copy = cloneNode(node);
+    copy.inputs = node.inputs.map((name) => names.get(name) ?? name);
+    copy.outputs = node.outputs.map((name) => {
+      if (name === '') return '';
+      let fresh = `${prefix}/${name}`;
+      while (taken.has(fresh)) fresh += '_';
+      names.set(name, fresh);
+      return fresh;
+    });
+    copy.name = '';
+    out.graph.nodes.push(copy);
+  }
+  return { model: out, names };
+}

@@ -27,6 +27,7 @@ interface DecodedImage {
 
 /** Picture files that are not PNG: left out silently, they would shrink a class. */
 const OTHER_PICTURES = /\.(jpe?g|bmp|gif|webp|tiff?|ppm|pgm|avif)$/i;
+const PNG_START = '89 50 4e 47';
 /** Files read at once: enough to keep the disk busy, below any limit on open files. */
 const BATCH = 64;
 
@@ -67,12 +68,16 @@ async function pngFiles(dir: string): Promise<string[]> {
 export async function readPng(path: string): Promise<DecodedImage> {
   const where = `data: ${path}`;
   const bytes = await readFile(path).catch((error: unknown) => readError(error, where, path));
+  const start = [...bytes.subarray(0, 4)].map((b) => b.toString(16).padStart(2, '0')).join(' ');
+  if (start !== PNG_START) {
+    fail({ where, what: 'not a PNG file', expected: `a file that starts with ${PNG_START}`, got: start || 'an empty file' });
+  }
   let png: PNGWithMetadata;
   try {
     png = PNG.sync.read(bytes);
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
-    return fail({ where, what: 'not a PNG file, or a damaged one', expected: 'a whole PNG file', got, cause });
+    return fail({ where, what: 'PNG file is damaged', expected: 'a whole PNG file', got, cause });
   }
   return { path, width: png.width, height: png.height, grey: !png.color, rgba: png.data };
 }

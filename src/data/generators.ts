@@ -75,9 +75,10 @@ export function loadBuiltin(uri: string, options: BuiltinOptions = {}): { train:
     if (Number.isInteger(n) && n > 0) return n;
     return fail({ where, what: `number of ${part} images`, expected: 'a whole number above 0', got: `${n}`, exitCode: 2 });
   };
+  const [train, test] = [count('train'), count('test')];
   return {
-    train: generator.generate({ count: count('train'), seed, role: 'train' }),
-    test: generator.generate({ count: count('test'), seed, role: 'test' }),
+    train: generator.generate({ count: train, seed, role: 'train' }),
+    test: generator.generate({ count: test, seed, role: 'test' }),
   };
 }
 

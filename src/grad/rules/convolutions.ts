@@ -32,24 +32,7 @@ function convTranspose(c: Context): ReturnType<Rule> {
   const windows = transposedWindows(c, weight.slice(2));
   const group = c.int('group', 1);
   return [
-    () => {
-      const { kernel_shape, strides, dilations, pads } = windows;
-      const dx = c.e.with('Conv', [c.dy, c.in(1)], { kernel_shape, strides, dilations, pads, group });
-      // An output padding of a stride or more leaves room for windows that no input made.
-      const counts = c
-        .outShape()
-        .slice(2)
-        .map((size, i) => windowCount(size, windows, i));
-      const spare = counts.flatMap((count, i) => (count > c.shape(0)[2 + i] ? [i] : []));
-      if (spare.length === 0) return dx;
-      const axes = spare.map((i) => 2 + i);
-      return c.e.slice(
-        dx,
-        axes,
-        axes.map(() => 0),
-        axes.map((axis) => c.shape(0)[axis]),
-      );
-    },
+    () => c.e.with('Conv', [c.dy, c.in(1)], { ...windows, group }),
     () =>
       c.pseudo('ConvGradWeight', [c.dy, c.in(0)], {
         ...windows,
@@ -60,11 +43,6 @@ function convTranspose(c: Context): ReturnType<Rule> {
       }),
     () => c.e.reduceSum(c.dy, allButChannels(c.outShape().length)),
   ];
-}
-
-function windowCount(size: number, w: Windows, axis: number): number {
-  const padded = size + w.pads[axis] + w.pads[w.kernel_shape.length + axis];
-  return Math.floor((padded - w.dilations[axis] * (w.kernel_shape[axis] - 1) - 1) / w.strides[axis]) + 1;
 }
 
 function transposedWindows(c: Context, kernel: readonly number[]): Windows {

@@ -43,24 +43,26 @@ function batchNormalization(c: Context): ReturnType<Rule> {
 
 /**
  * y = x S^-beta, S = bias + alpha / size * sum of x^2 over `size` channels around. The sum is an average pool over the channel axis.
- * dx = dy S^-beta - 2 alpha beta x pool'(dy y / S), pool' with the window turned around.
+ * dx = dy S^-beta - 2 alpha beta x pool(dy y / S).
  */
 function lrn(c: Context): ReturnType<Rule> {
   const { e } = c;
   const dims = c.shape(0);
   const size = c.int('size', 1);
-  const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
-  const pool = (x: string, pads: readonly [number, number]): string => {
+  // An even window would have to be turned around on the way back, but ONNX Runtime has none.
+  if (size % 2 === 0) c.refuse('an even size');
+  const reach = (size - 1) / 2;
+  const pool = (x: string): string => {
     const image = e.reshape(x, [dims[0], 1, dims[1], sizeOf(dims.slice(2))]); // [N,1,C,H*W]
-    const attributes = { kernel_shape: [size, 1], pads: [pads[0], 0, pads[1], 0], strides: [1, 1], count_include_pad: 1 };
+    const attributes = { kernel_shape: [size, 1], pads: [reach, 0, reach, 0], strides: [1, 1], count_include_pad: 1 };
     return e.reshape(e.with('AveragePool', [image], attributes), dims);
   };
   return [
     () => {
       const [alpha, beta] = [c.float('alpha', 1e-4), c.float('beta', 0.75)];
-      const s = e.add(e.scale(pool(e.mul(c.in(0), c.in(0)), [before, after]), alpha), e.scalar(c.float('bias', 1)));
+      const s = e.add(e.scale(pool(e.mul(c.in(0), c.in(0))), alpha), e.scalar(c.float('bias', 1)));
       const direct = e.mul(c.dy, e.op('Pow', s, e.scalar(-beta)));
-      const around = pool(e.div(e.mul(c.dy, c.out()), s), [after, before]);
+      const around = pool(e.div(e.mul(c.dy, c.out()), s));
       return e.sub(direct, e.mul(c.in(0), e.scale(around, 2 * alpha * beta)));
     },
   ];

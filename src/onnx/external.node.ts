@@ -5,11 +5,13 @@
 import { closeSync, fstatSync, lstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { fail } from '../core/errors.ts';
+import { MAX_EXTERNAL_BYTES } from './limits.ts';
 import type { ExternalReader } from './proto.ts';
 
 /** A reader for {@link readModel} that takes external data from the folder of the model at `modelPath`, and from nowhere else. */
 export function externalReader(modelPath: string): ExternalReader {
   const folder = realpathSync(dirname(modelPath));
+  let total = 0;
   return ({ location, offset, length }, where) => {
     const path = contained(folder, location, where);
     const file = openSync(path, 'r');
@@ -31,6 +33,16 @@ export function externalReader(modelPath: string): ExternalReader {
           expected: `at least ${offset + wanted} bytes`,
           got: String(stat.size),
           hint: 'to download or export the model again, with all its files',
+        });
+      }
+      total += wanted;
+      if (total > MAX_EXTERNAL_BYTES) {
+        // Many tensors may point at the same bytes: a small file could ask for any amount of memory.
+        fail({
+          where,
+          what: 'too much external data',
+          expected: `at most ${MAX_EXTERNAL_BYTES} bytes in one model`,
+          got: `${total} so far`,
         });
       }
       const bytes = new Uint8Array(wanted);

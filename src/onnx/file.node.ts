@@ -3,11 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fail, SecateurError } from '../core/errors.ts';
+import { checkModel } from './check.ts';
 import { externalReader } from './external.node.ts';
 import type { Model } from './model.ts';
 import { encodeModel, readModel } from './proto.ts';
 
-/** Reads an ONNX file, and the files beside it in which it keeps external data. Throws SecateurError naming the path. */
+/**
+ * Reads an ONNX file, and the files beside it in which it keeps external data. Throws SecateurError naming the path.
+ * The graph keeps the rules of `check.ts`.
+ */
 export async function loadModel(path: string): Promise<Model> {
   let bytes: Uint8Array;
   try {
@@ -15,7 +19,9 @@ export async function loadModel(path: string): Promise<Model> {
   } catch (cause) {
     return fail({ where: path, ...reason(cause, 'read'), cause });
   }
-  return readModel(bytes, path, (at, where) => externalReader(path)(at, where));
+  const model = readModel(bytes, path, externalReader(path));
+  checkModel(model, path);
+  return model;
 }
 
 /**
@@ -49,6 +55,9 @@ function reason(cause: unknown, done: 'read' | 'written'): { what: string; got?:
       return { what: done === 'read' ? 'no such file' : 'its folder cannot be made' };
     case 'EISDIR':
       return { what: 'is a folder', hint: 'the path of an .onnx file' };
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return { what: 'its folder is a file' };
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

@@ -4,6 +4,9 @@ import { fail } from '../core/errors.ts';
 /** protobuf's own bound for one message, hence for a model without external data. */
 export const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
+/** External data that one model may load, all its tensors together. */
+export const MAX_EXTERNAL_BYTES = 2 ** 32;
+
 /**
  * Dimensions of a tensor in a file as numbers, and their product. Refuses negative sizes and products beyond the safe integers,
  * so that later arithmetic on them is exact.

@@ -80,20 +80,26 @@ async function fastest(runtime: Runtime, site: Site, step: Model, types: ValueTy
     feeds[name] = f32(Float32Array.from({ length: sizeOf(dims) }, (_, i) => ((i * 7919) % 1009) / 1009 - 0.5), dims);
   }
   const model = alone(b.build(), site.node, step);
-  const timed: { name: string; ms: number }[] = [];
-  for (const candidate of site.candidates) {
-    const session = await runtime.open(lower(model, { machine, types, choose: () => candidate }));
-    let best = Number.POSITIVE_INFINITY;
-    for (let run = 0; run <= RUNS; run++) {
-      const start = performance.now();
-      await session.run(feeds);
-      // The first run also allocates.
-      if (run > 0) best = Math.min(best, performance.now() - start);
+  const trials = await Promise.all(
+    site.candidates.map(async (candidate) => ({
+      name: candidate.name,
+      session: await runtime.open(lower(model, { machine, types, choose: () => candidate })),
+      ms: Number.POSITIVE_INFINITY,
+    })),
+  );
+  try {
+    // In turn, so that whatever else the machine is doing disturbs all of them alike. The first round also allocates.
+    for (let round = 0; round <= RUNS; round++) {
+      for (const trial of trials) {
+        const start = performance.now();
+        await trial.session.run(feeds, { outputs: [] });
+        if (round > 0) trial.ms = Math.min(trial.ms, performance.now() - start);
+      }
     }
-    await session.close();
-    timed.push({ name: candidate.name, ms: best });
+  } finally {
+    for (const trial of trials) await trial.session.close();
   }
-  return timed.reduce((winner, next) => (next.ms < winner.ms * CLEARLY ? next : winner)).name;
+  return trials.reduce((winner, next) => (next.ms < winner.ms * CLEARLY ? next : winner)).name;
 }
 
 function dimsOf(types: ValueTypes, name: string, step: Model): readonly number[] {

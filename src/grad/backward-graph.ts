@@ -9,7 +9,15 @@ import { constantsToInitializers } from '../onnx/passes/constants-to-initializer
 import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
 import { addLoss, checkLogits, type LossKind, type LossValues, logitsOf } from './losses.ts';
 import { raiseOpset } from './raise-opset.ts';
-import { passThrough, type TrainedDropout, type TrainedNorm, trainDropout, trainNorm, useRunningStatistics } from './training-mode.ts';
+import {
+  addScratch,
+  passThrough,
+  type TrainedDropout,
+  type TrainedNorm,
+  trainDropout,
+  trainNorm,
+  useRunningStatistics,
+} from './training-mode.ts';
 import { backward, influenced } from './walk.ts';
 
 export interface LossSpec {
@@ -162,6 +170,7 @@ export function buildBackward(
   const kind = o.labels ?? 'hard';
   const feed = (name: string, dtype: DType, shape: readonly number[]): string => b.input(b.fresh(name), dtype, shape);
   const labels = kind === 'hard' ? feed('labels', 'int64', [dims[0]]) : feed('labels', 'float32', dims);
+  addScratch(b, norms, labels, kind === 'hard' ? 1 : dims.length);
   const weights = o.sampleWeights ? feed('sample-weights', 'float32', [dims[0]]) : undefined;
   const loss = addLoss(b, { kind: o.loss, logits, dims, labels: kind, labelsInput: labels, weightsInput: weights });
   // `base` has the nodes in the places where the builder's copies are; the walk reads this one, with all initialisers still in it.

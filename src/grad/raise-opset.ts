@@ -100,7 +100,9 @@ function attributesToInputs(node: Node, r: Raise, names: readonly string[]): und
     node.attributes.delete(name);
     if (attribute === undefined) continue;
     const values = attribute.type === 'ints' ? attribute.value : [Number(attribute.value)];
-    node.inputs.push(r.constant(i64(values)));
+    // "To the end" is the largest int64 in many files, which a number cannot hold.
+    const safe = values.map((v) => Math.max(-Number.MAX_SAFE_INTEGER, Math.min(v, Number.MAX_SAFE_INTEGER)));
+    node.inputs.push(r.constant(i64(safe)));
   }
 }
 

@@ -20,6 +20,8 @@ export interface TrainedNorm {
   /** The initialisers that hold the running statistics. */
   readonly running: { readonly mean: string; readonly variance: string };
   readonly batch: BatchStatistics;
+  /** What the node reads in place of the running statistics: see {@link addScratch}. */
+  readonly scratch: readonly [mean: string, variance: string];
   /** Share of the old running statistics that is kept, ONNX's `momentum`. */
   readonly momentum: number;
   /** Values behind one channel's statistics. */
@@ -51,12 +53,41 @@ export function trainNorm(node: Node, types: ValueTypes, fresh: (hint: string) =
       hint: 'a larger batch, or --batch-norm inference',
     });
   }
-  const [mean, variance] = [fresh(`${node.outputs[0]}.batch-mean`), fresh(`${node.outputs[0]}.batch-variance`)];
+  const name = node.outputs[0];
+  const batch = { mean: fresh(`${name}.batch-mean`), variance: fresh(`${name}.batch-variance`) };
+  const running = { mean: node.inputs[3], variance: node.inputs[4] };
+  const scratch = [fresh(`${name}.scratch-mean`), fresh(`${name}.scratch-variance`)] as const;
   const momentum = attrFloat(node, 'momentum', 0.9);
   node.attributes.set('training_mode', { type: 'int', value: 1 });
   node.attributes.set('momentum', { type: 'float', value: 0 });
-  node.outputs = [node.outputs[0], mean, variance];
-  return { node, running: { mean: node.inputs[3], variance: node.inputs[4] }, batch: { mean, variance }, momentum, count };
+  node.inputs.splice(3, 2, ...scratch);
+  node.outputs = [name, batch.mean, batch.variance];
+  return { node, running, batch, scratch, momentum, count };
+}
+
+/**
+ * In training mode ONNX Runtime writes the new statistics over the old ones, even where those are a graph's input or a constant that
+ * others read too (1.30). So the node gets copies, made in a way that cannot be folded into constants: by adding a zero that is
+ * computed from a label.
+ */
+export function addScratch(b: GraphBuilder, norms: readonly TrainedNorm[], labels: string, rank: number): void {
+  if (norms.length === 0) return;
+  const e = new Emit(b, 'batch-norm');
+  const axes = Array.from({ length: rank }, (_, axis) => axis);
+  const one = e.reshape(
+    e.slice(
+      labels,
+      axes,
+      axes.map(() => 0),
+      axes.map(() => 1),
+    ),
+    [],
+  );
+  const zero = e.mul(e.cast(one, 'float32'), e.scalar(0));
+  for (const { running, scratch } of norms) {
+    b.op('Add', [running.mean, zero], {}, { outputs: [scratch[0]] });
+    b.op('Add', [running.variance, zero], {}, { outputs: [scratch[1]] });
+  }
 }
 
 /** A BatchNormalization that somebody exported in training mode, as it is when the network is used. */

@@ -18,12 +18,18 @@ const STEP = 1 / 64;
 
 /** Values of a smooth region: normal, sd 1. */
 export function smooth(rng: Rng, dims: readonly number[]): Tensor {
-  return f32(Float32Array.from({ length: sizeOf(dims) }, () => rng.normal()), dims);
+  return f32(
+    Float32Array.from({ length: sizeOf(dims) }, () => rng.normal()),
+    dims,
+  );
 }
 
 /** Values in [lo, hi). */
 export function between(rng: Rng, dims: readonly number[], lo: number, hi: number): Tensor {
-  return f32(Float32Array.from({ length: sizeOf(dims) }, () => rng.uniform(lo, hi)), dims);
+  return f32(
+    Float32Array.from({ length: sizeOf(dims) }, () => rng.uniform(lo, hi)),
+    dims,
+  );
 }
 
 /** Values at least 0.1 apart and 0.05 from zero, shuffled: no step of the differences crosses a kink or changes a maximum. */
@@ -110,7 +116,9 @@ export function expectClose(what: string, found: ArrayLike<number>, expected: Ar
     const difference = Math.abs(found[i] - expected[i]);
     if (!(difference <= tolerance * scale)) {
       const show = (v: ArrayLike<number>) => Array.from({ length: Math.min(v.length, 24) }, (_, k) => v[k].toPrecision(4)).join(' ');
-      throw new Error(`${what} differs at ${i}: expected ${expected[i]}, got ${found[i]}\n expected ${show(expected)}\n got      ${show(found)}`);
+      throw new Error(
+        `${what} differs at ${i}: expected ${expected[i]}, got ${found[i]}\n expected ${show(expected)}\n got      ${show(found)}`,
+      );
     }
   }
 }

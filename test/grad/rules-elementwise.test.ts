@@ -26,7 +26,8 @@ describe('arithmetic', () => {
 
   for (const op of ['Log', 'Sqrt']) {
     it(op, () =>
-      forAll(dims(1, 3), (d, rng) => checkGradients({ inputs: { x: between(rng, d, 0.5, 3) }, graph: (g) => g.op(op, ['x']) }), 5));
+      forAll(dims(1, 3), (d, rng) => checkGradients({ inputs: { x: between(rng, d, 0.5, 3) }, graph: (g) => g.op(op, ['x']) }), 5),
+    );
   }
 
   it('Pow with a constant exponent', () =>
@@ -35,8 +36,12 @@ describe('arithmetic', () => {
     ));
 
   it('Pow with a negative base and an integer exponent', () =>
-    forAll(fc.constantFrom(2, 3), (p, rng) =>
-      checkGradients({ inputs: { x: between(rng, [2, 3], -2, -0.5) }, graph: (g) => g.op('Pow', ['x', g.constant(i64([p], []))]) }), 2));
+    forAll(
+      fc.constantFrom(2, 3),
+      (p, rng) =>
+        checkGradients({ inputs: { x: between(rng, [2, 3], -2, -0.5) }, graph: (g) => g.op('Pow', ['x', g.constant(i64([p], []))]) }),
+      2,
+    ));
 
   it('Pow with gradients of base and exponent, broadcast', () =>
     forAll(broadcastPair, ([a, b], rng) =>
@@ -44,17 +49,25 @@ describe('arithmetic', () => {
     ));
 
   it('Pow at zero, where naive formulas give no number', async () => {
-    const graph = (p: number) => ({ inputs: { x: f32([0, 1], [2]), p: f32([p, p], [2]) }, wrt: ['x'], graph: (g) => g.op('Pow', ['x', 'p']) });
+    const graph = (p: number) => ({
+      inputs: { x: f32([0, 1], [2]), p: f32([p, p], [2]) },
+      wrt: ['x'],
+      graph: (g) => g.op('Pow', ['x', 'p']),
+    });
     await checkGradients(graph(0) as never);
     await checkGradients(graph(2) as never);
   });
 
   it('Cast to float64 and back', () =>
-    forAll(dims(1, 3), (d, rng) =>
-      checkGradients({
-        inputs: { x: smooth(rng, d) },
-        graph: (g) => g.op('Cast', [g.op('Mul', [g.op('Cast', ['x'], { to: 11 }), g.scalar(3, 'float64')])], { to: 1 }),
-      }), 3));
+    forAll(
+      dims(1, 3),
+      (d, rng) =>
+        checkGradients({
+          inputs: { x: smooth(rng, d) },
+          graph: (g) => g.op('Cast', [g.op('Mul', [g.op('Cast', ['x'], { to: 11 }), g.scalar(3, 'float64')])], { to: 1 }),
+        }),
+      3,
+    ));
 });
 
 describe('activations', () => {
@@ -66,14 +79,16 @@ describe('activations', () => {
       checkGradients({
         inputs: { x: apart(rng, [3, 4]) },
         graph: (g) => g.op('LeakyRelu', ['x'], alpha === undefined ? {} : { alpha: float(alpha) }),
-      })));
+      }),
+    ));
 
   it('Clip with constant bounds, either or both', () =>
     forAll(fc.tuple(fc.boolean(), fc.boolean()), ([low, high], rng) =>
       checkGradients({
         inputs: { x: apart(rng, [3, 4]) },
         graph: (g) => g.op('Clip', ['x', low ? g.scalar(-0.3) : '', high ? g.scalar(0.4) : '']),
-      })));
+      }),
+    ));
 
   it('Clip in the form of opset 9, bounds as attributes', () =>
     forAll(fc.tuple(fc.boolean(), fc.boolean()), ([low, high], rng) =>
@@ -81,24 +96,32 @@ describe('activations', () => {
         opset: 9,
         inputs: { x: apart(rng, [3, 4]) },
         graph: (g) => g.op('Clip', ['x'], { ...(low ? { min: float(-0.3) } : {}), ...(high ? { max: float(0.4) } : {}) }),
-      })));
+      }),
+    ));
 
   it('Clip with gradients of its bounds', () =>
-    forAll(fc.constant(0), (_, rng) =>
-      checkGradients({
-        inputs: { x: apart(rng, [3, 4]), low: f32([-0.3], []), high: f32([0.4], []) },
-        graph: (g) => g.op('Clip', ['x', 'low', 'high']),
-      }), 2));
+    forAll(
+      fc.constant(0),
+      (_, rng) =>
+        checkGradients({
+          inputs: { x: apart(rng, [3, 4]), low: f32([-0.3], []), high: f32([0.4], []) },
+          graph: (g) => g.op('Clip', ['x', 'low', 'high']),
+        }),
+      2,
+    ));
 
   for (const op of ['Softmax', 'LogSoftmax']) {
     it(`${op} over one axis (opset 13 and newer)`, () =>
-      forAll(dims(1, 3).chain((d) => fc.tuple(fc.constant(d), fc.integer({ min: -d.length, max: d.length - 1 }), fc.boolean())), ([d, axis, named], rng) =>
-        checkGradients({ inputs: { x: smooth(rng, d) }, graph: (g) => g.op(op, ['x'], named ? { axis } : {}) }),
+      forAll(
+        dims(1, 3).chain((d) => fc.tuple(fc.constant(d), fc.integer({ min: -d.length, max: d.length - 1 }), fc.boolean())),
+        ([d, axis, named], rng) => checkGradients({ inputs: { x: smooth(rng, d) }, graph: (g) => g.op(op, ['x'], named ? { axis } : {}) }),
       ));
 
     it(`${op} over an axis and all after it (before opset 13)`, () =>
-      forAll(dims(2, 3).chain((d) => fc.tuple(fc.constant(d), fc.integer({ min: 0, max: d.length - 1 }), fc.boolean())), ([d, axis, named], rng) =>
-        checkGradients({ opset: 11, inputs: { x: smooth(rng, d) }, graph: (g) => g.op(op, ['x'], named ? { axis } : {}) }),
+      forAll(
+        dims(2, 3).chain((d) => fc.tuple(fc.constant(d), fc.integer({ min: 0, max: d.length - 1 }), fc.boolean())),
+        ([d, axis, named], rng) =>
+          checkGradients({ opset: 11, inputs: { x: smooth(rng, d) }, graph: (g) => g.op(op, ['x'], named ? { axis } : {}) }),
       ));
   }
 

@@ -36,21 +36,46 @@ describe('Gemm', () => {
 
 describe('MatMul', () => {
   const cases: [number[], number[]][] = [
-    [[2, 3], [3, 2]],
+    [
+      [2, 3],
+      [3, 2],
+    ],
     [[3], [3]],
     [[3], [3, 2]],
     [[2, 3], [3]],
-    [[2, 2, 3], [3, 2]],
+    [
+      [2, 2, 3],
+      [3, 2],
+    ],
     [[2, 2, 3], [3]],
     [[3], [2, 3, 2]],
-    [[2, 3], [2, 3, 2]],
-    [[2, 2, 3], [2, 3, 2]],
-    [[2, 1, 2, 3], [3, 3, 1]],
-    [[1, 2, 3], [2, 3, 2]],
-    [[2, 3, 1, 2], [1, 2, 2]],
+    [
+      [2, 3],
+      [2, 3, 2],
+    ],
+    [
+      [2, 2, 3],
+      [2, 3, 2],
+    ],
+    [
+      [2, 1, 2, 3],
+      [3, 3, 1],
+    ],
+    [
+      [1, 2, 3],
+      [2, 3, 2],
+    ],
+    [
+      [2, 3, 1, 2],
+      [1, 2, 2],
+    ],
   ];
   it('matrices, vectors, batches that broadcast', () =>
-    forAll(fc.constantFrom(...cases), ([a, b], rng) => checkGradients({ inputs: { a: smooth(rng, a), b: smooth(rng, b) }, graph: (g) => g.op('MatMul', ['a', 'b']) }), 30));
+    forAll(
+      fc.constantFrom(...cases),
+      ([a, b], rng) => checkGradients({ inputs: { a: smooth(rng, a), b: smooth(rng, b) }, graph: (g) => g.op('MatMul', ['a', 'b']) }),
+      30,
+    ));
 });
 
 /** A random convolution, small enough for differences: its attributes, and the shapes of X, W and B. */
@@ -116,15 +141,23 @@ describe('Conv', () => {
   }
 
   it('attributes left out', () =>
-    forAll(fc.constant(0), (_, rng) =>
-      checkGradients({ inputs: { x: smooth(rng, [1, 2, 4, 3]), w: smooth(rng, [2, 2, 2, 3]) }, graph: (g) => g.op('Conv', ['x', 'w']) }), 1));
+    forAll(
+      fc.constant(0),
+      (_, rng) =>
+        checkGradients({ inputs: { x: smooth(rng, [1, 2, 4, 3]), w: smooth(rng, [2, 2, 2, 3]) }, graph: (g) => g.op('Conv', ['x', 'w']) }),
+      1,
+    ));
 
   it('depthwise', () =>
-    forAll(fc.constantFrom(1, 2), (stride, rng) =>
-      checkGradients({
-        inputs: { x: smooth(rng, [2, 3, 5, 4]), w: smooth(rng, [3, 1, 3, 3]), b: smooth(rng, [3]) },
-        graph: (g) => g.op('Conv', ['x', 'w', 'b'], { group: 3, strides: [stride, stride], pads: [1, 1, 1, 1] }),
-      }), 4));
+    forAll(
+      fc.constantFrom(1, 2),
+      (stride, rng) =>
+        checkGradients({
+          inputs: { x: smooth(rng, [2, 3, 5, 4]), w: smooth(rng, [3, 1, 3, 3]), b: smooth(rng, [3]) },
+          graph: (g) => g.op('Conv', ['x', 'w', 'b'], { group: 3, strides: [stride, stride], pads: [1, 1, 1, 1] }),
+        }),
+      4,
+    ));
 });
 
 describe('ConvTranspose', () => {
@@ -188,7 +221,14 @@ describe('reductions', () => {
       noop: fc.nat(1),
     }),
   );
-  for (const [op, opset] of [['ReduceSum', 11], ['ReduceSum', 13], ['ReduceSum', 18], ['ReduceMean', 11], ['ReduceMean', 17], ['ReduceMean', 18]] as const) {
+  for (const [op, opset] of [
+    ['ReduceSum', 11],
+    ['ReduceSum', 13],
+    ['ReduceSum', 18],
+    ['ReduceMean', 11],
+    ['ReduceMean', 17],
+    ['ReduceMean', 18],
+  ] as const) {
     const asInput = opset >= (op === 'ReduceSum' ? 13 : 18);
     it(`${op} in opset ${opset}, axes ${asInput ? 'an input' : 'an attribute'}`, () =>
       forAll(reduction, ({ d, axes, keepdims, noop }, rng) => {
@@ -211,9 +251,12 @@ describe('reductions', () => {
 
 describe('weights that the graph keeps as constants', () => {
   it('a frozen weight has no gradient, the input has', () =>
-    forAll(fc.constant(0), (_, rng) => {
-      const w = smooth(rng, [2, 1, 2, 2]);
-      return checkGradients({ inputs: { x: smooth(rng, [1, 1, 3, 3]) }, graph: (g) => g.op('Conv', ['x', g.initializer('w', w)]) });
-    }, 1));
+    forAll(
+      fc.constant(0),
+      (_, rng) => {
+        const w = smooth(rng, [2, 1, 2, 2]);
+        return checkGradients({ inputs: { x: smooth(rng, [1, 1, 3, 3]) }, graph: (g) => g.op('Conv', ['x', g.initializer('w', w)]) });
+      },
+      1,
+    ));
 });
-

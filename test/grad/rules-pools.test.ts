@@ -44,31 +44,43 @@ const pool = (rank: 1 | 2 | 3) =>
 describe('MaxPool', () => {
   for (const rank of [1, 2, 3] as const) {
     it(`${rank}-D: overlapping or not, pads, ceil_mode, auto_pad`, () =>
-      forAll(pool(rank), ({ shape, attributes }, rng) =>
-        checkGradients({ inputs: { x: apart(rng, shape) }, graph: (g) => g.op('MaxPool', ['x'], attributes) }), rank === 2 ? 20 : 8));
+      forAll(
+        pool(rank),
+        ({ shape, attributes }, rng) =>
+          checkGradients({ inputs: { x: apart(rng, shape) }, graph: (g) => g.op('MaxPool', ['x'], attributes) }),
+        rank === 2 ? 20 : 8,
+      ));
   }
 
   it('dilated', () =>
-    forAll(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 2 })), ([stride, dilation], rng) =>
-      checkGradients({
-        inputs: { x: apart(rng, [1, 2, 6, 5]) },
-        graph: (g) => g.op('MaxPool', ['x'], { kernel_shape: [2, 2], strides: [stride, stride], dilations: [dilation, dilation] }),
-      }), 6));
+    forAll(
+      fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 2 })),
+      ([stride, dilation], rng) =>
+        checkGradients({
+          inputs: { x: apart(rng, [1, 2, 6, 5]) },
+          graph: (g) => g.op('MaxPool', ['x'], { kernel_shape: [2, 2], strides: [stride, stride], dilations: [dilation, dilation] }),
+        }),
+      6,
+    ));
 });
 
 describe('AveragePool', () => {
   for (const rank of [1, 2, 3] as const) {
     for (const opset of [11, 17, 22]) {
       it(`${rank}-D in opset ${opset}: overlapping or not, pads counted or not, ceil_mode, auto_pad`, () =>
-        forAll(fc.tuple(pool(rank), fc.nat(1)), ([{ shape, attributes }, count_include_pad], rng) =>
-          checkGradients({
-            opset,
-            inputs: { x: smooth(rng, shape) },
-            graph: (g) => {
-              const y = g.op('AveragePool', ['x'], { ...attributes, count_include_pad });
-              return g.op('Mul', [y, y]);
-            },
-          }), rank === 2 ? 20 : 8));
+        forAll(
+          fc.tuple(pool(rank), fc.nat(1)),
+          ([{ shape, attributes }, count_include_pad], rng) =>
+            checkGradients({
+              opset,
+              inputs: { x: smooth(rng, shape) },
+              graph: (g) => {
+                const y = g.op('AveragePool', ['x'], { ...attributes, count_include_pad });
+                return g.op('Mul', [y, y]);
+              },
+            }),
+          rank === 2 ? 20 : 8,
+        ));
     }
   }
 });
@@ -82,5 +94,6 @@ describe('GlobalAveragePool', () => {
           const y = g.op('GlobalAveragePool', ['x']);
           return g.op('Mul', [y, y]);
         },
-      })));
+      }),
+    ));
 });

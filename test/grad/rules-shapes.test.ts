@@ -9,8 +9,10 @@ const squared = (g: GraphBuilder, y: string): string => g.op('Mul', [y, y]);
 
 describe('operators that move elements', () => {
   it('Flatten', () =>
-    forAll(dims(1, 4, 3).chain((d) => fc.tuple(fc.constant(d), fc.integer({ min: -d.length, max: d.length }))), ([d, axis], rng) =>
-      checkGradients({ inputs: { x: smooth(rng, d) }, graph: (g) => squared(g, g.op('Flatten', ['x'], { axis })) })));
+    forAll(
+      dims(1, 4, 3).chain((d) => fc.tuple(fc.constant(d), fc.integer({ min: -d.length, max: d.length }))),
+      ([d, axis], rng) => checkGradients({ inputs: { x: smooth(rng, d) }, graph: (g) => squared(g, g.op('Flatten', ['x'], { axis })) }),
+    ));
 
   it('Reshape, with a size left open or copied', () =>
     forAll(fc.tuple(dims(2, 4, 3), fc.constantFrom('open', 'copied', 'flat')), ([d, how], rng) => {
@@ -19,64 +21,93 @@ describe('operators that move elements', () => {
     }));
 
   it('Reshape to a shape that the graph computes', () =>
-    forAll(dims(2, 3), (d, rng) =>
-      checkGradients({
-        inputs: { x: smooth(rng, d) },
-        graph: (g) => {
-          const first = g.op('Gather', [g.op('Shape', ['x']), g.ints([0])]);
-          return squared(g, g.op('Reshape', ['x', g.op('Concat', [first, g.ints([-1])], { axis: 0 })]));
-        },
-      }), 4));
+    forAll(
+      dims(2, 3),
+      (d, rng) =>
+        checkGradients({
+          inputs: { x: smooth(rng, d) },
+          graph: (g) => {
+            const first = g.op('Gather', [g.op('Shape', ['x']), g.ints([0])]);
+            return squared(g, g.op('Reshape', ['x', g.op('Concat', [first, g.ints([-1])], { axis: 0 })]));
+          },
+        }),
+      4,
+    ));
 
   it('Transpose', () =>
-    forAll(dims(1, 4, 3).chain((d) => fc.tuple(fc.constant(d), fc.shuffledSubarray(d.map((_, i) => i), { minLength: d.length }), fc.boolean())), ([d, perm, named], rng) =>
-      checkGradients({
-        inputs: { x: smooth(rng, d) },
-        graph: (g) => {
-          return squared(g, g.op('Transpose', ['x'], named ? { perm } : {}));
-        },
-      })));
+    forAll(
+      dims(1, 4, 3).chain((d) =>
+        fc.tuple(
+          fc.constant(d),
+          fc.shuffledSubarray(
+            d.map((_, i) => i),
+            { minLength: d.length },
+          ),
+          fc.boolean(),
+        ),
+      ),
+      ([d, perm, named], rng) =>
+        checkGradients({
+          inputs: { x: smooth(rng, d) },
+          graph: (g) => {
+            return squared(g, g.op('Transpose', ['x'], named ? { perm } : {}));
+          },
+        }),
+    ));
 
   for (const opset of [9, 17]) {
     const axesGiven = (g: GraphBuilder, op: string, axes: number[]): string =>
       opset < 13 ? g.op(op, ['x'], { axes }) : g.op(op, ['x', g.ints(axes)]);
     it(`Squeeze in opset ${opset}`, () =>
-      forAll(fc.tuple(dims(1, 3), fc.nat(3), fc.boolean()), ([d, at, all], rng) => {
-        const axis = Math.min(at, d.length);
-        const from = [...d.slice(0, axis), 1, ...d.slice(axis)];
-        return checkGradients({
-          opset,
-          inputs: { x: smooth(rng, from) },
-          graph: (g) => {
-            return squared(g, all ? g.op('Squeeze', ['x']) : axesGiven(g, 'Squeeze', [axis]));
-          },
-        });
-      }, 6));
+      forAll(
+        fc.tuple(dims(1, 3), fc.nat(3), fc.boolean()),
+        ([d, at, all], rng) => {
+          const axis = Math.min(at, d.length);
+          const from = [...d.slice(0, axis), 1, ...d.slice(axis)];
+          return checkGradients({
+            opset,
+            inputs: { x: smooth(rng, from) },
+            graph: (g) => {
+              return squared(g, all ? g.op('Squeeze', ['x']) : axesGiven(g, 'Squeeze', [axis]));
+            },
+          });
+        },
+        6,
+      ));
 
     it(`Unsqueeze in opset ${opset}`, () =>
-      forAll(fc.tuple(dims(1, 3), fc.subarray([0, 1, 2], { minLength: 1 })), ([d, axes], rng) => {
-        const fitting = axes.filter((a) => a <= d.length);
-        return checkGradients({
-          opset,
-          inputs: { x: smooth(rng, d) },
-          graph: (g) => {
-            return squared(g, axesGiven(g, 'Unsqueeze', fitting.length > 0 ? fitting : [0]));
-          },
-        });
-      }, 6));
+      forAll(
+        fc.tuple(dims(1, 3), fc.subarray([0, 1, 2], { minLength: 1 })),
+        ([d, axes], rng) => {
+          const fitting = axes.filter((a) => a <= d.length);
+          return checkGradients({
+            opset,
+            inputs: { x: smooth(rng, d) },
+            graph: (g) => {
+              return squared(g, axesGiven(g, 'Unsqueeze', fitting.length > 0 ? fitting : [0]));
+            },
+          });
+        },
+        6,
+      ));
   }
 
   it('Concat of several, one of them twice', () =>
-    forAll(dims(1, 3, 3).chain((d) => fc.tuple(fc.constant(d), fc.integer({ min: -d.length, max: d.length - 1 }), fc.integer({ min: 1, max: 3 }))), ([d, axis, size], rng) => {
-      const other = [...d];
-      other[axis < 0 ? axis + d.length : axis] = size;
-      return checkGradients({
-        inputs: { a: smooth(rng, d), b: smooth(rng, other) },
-        graph: (g) => {
-          return squared(g, g.op('Concat', ['a', 'b', 'a'], { axis }));
-        },
-      });
-    }));
+    forAll(
+      dims(1, 3, 3).chain((d) =>
+        fc.tuple(fc.constant(d), fc.integer({ min: -d.length, max: d.length - 1 }), fc.integer({ min: 1, max: 3 })),
+      ),
+      ([d, axis, size], rng) => {
+        const other = [...d];
+        other[axis < 0 ? axis + d.length : axis] = size;
+        return checkGradients({
+          inputs: { a: smooth(rng, d), b: smooth(rng, other) },
+          graph: (g) => {
+            return squared(g, g.op('Concat', ['a', 'b', 'a'], { axis }));
+          },
+        });
+      },
+    ));
 });
 
 const cuts = dims(1, 3, 6).chain((d) =>
@@ -106,18 +137,22 @@ const cuts = dims(1, 3, 6).chain((d) =>
 
 describe('Slice', () => {
   it('inputs: steps, negative ones too, ends far outside, axes left out', () =>
-    forAll(cuts, ({ d, cuts: all }, rng) => {
-      const axes = d.map((_, i) => i).filter((i) => !all[i].skip);
-      const pick = <T>(f: (i: number) => T): T[] => axes.map(f);
-      return checkGradients({
-        inputs: { x: smooth(rng, d) },
-        graph: (g) => {
-          if (axes.length === 0) return g.op('Slice', ['x', g.ints([0]), g.ints([1])]);
-          const inputs = ['x', g.ints(pick((i) => all[i].start)), g.ints(pick((i) => all[i].end)), g.ints(pick((i) => i - d.length))];
-          return squared(g, g.op('Slice', [...inputs, g.ints(pick((i) => all[i].step))]));
-        },
-      });
-    }, 24));
+    forAll(
+      cuts,
+      ({ d, cuts: all }, rng) => {
+        const axes = d.map((_, i) => i).filter((i) => !all[i].skip);
+        const pick = <T>(f: (i: number) => T): T[] => axes.map(f);
+        return checkGradients({
+          inputs: { x: smooth(rng, d) },
+          graph: (g) => {
+            if (axes.length === 0) return g.op('Slice', ['x', g.ints([0]), g.ints([1])]);
+            const inputs = ['x', g.ints(pick((i) => all[i].start)), g.ints(pick((i) => all[i].end)), g.ints(pick((i) => i - d.length))];
+            return squared(g, g.op('Slice', [...inputs, g.ints(pick((i) => all[i].step))]));
+          },
+        });
+      },
+      24,
+    ));
 
   it('attributes, in opset 9', () =>
     forAll(cuts, ({ d, cuts: all }, rng) => {
@@ -125,13 +160,16 @@ describe('Slice', () => {
       return checkGradients({
         opset: 9,
         inputs: { x: smooth(rng, d) },
-        graph: (g) => g.op('Slice', ['x'], { starts: forward.map((c) => c.start), ends: forward.map((c) => c.end), axes: d.map((_, i) => i) }),
+        graph: (g) =>
+          g.op('Slice', ['x'], { starts: forward.map((c) => c.start), ends: forward.map((c) => c.end), axes: d.map((_, i) => i) }),
       });
     }));
 });
 
 describe('Pad', () => {
-  const padding = dims(1, 3, 4).chain((d) => fc.tuple(fc.constant(d), fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 6, maxLength: 6 })));
+  const padding = dims(1, 3, 4).chain((d) =>
+    fc.tuple(fc.constant(d), fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 6, maxLength: 6 })),
+  );
 
   for (const opset of [10, 17, 19]) {
     it(`constant, in opset ${opset}, negative pads too`, () =>
@@ -160,14 +198,19 @@ describe('Pad', () => {
             return squared(g, g.op('Pad', ['x', g.ints(pads)], { mode }));
           },
         });
-      }));
+      }),
+    );
   }
 
   it('axes named, in opset 18', () =>
-    forAll(fc.constantFrom('constant', 'edge'), (mode, rng) =>
-      checkGradients({
-        opset: 18,
-        inputs: { x: smooth(rng, [2, 3, 3]) },
-        graph: (g) => g.op('Pad', ['x', g.ints([1, 0, 2, 1]), '', g.ints([-1, 1])], { mode }),
-      }), 4));
+    forAll(
+      fc.constantFrom('constant', 'edge'),
+      (mode, rng) =>
+        checkGradients({
+          opset: 18,
+          inputs: { x: smooth(rng, [2, 3, 3]) },
+          graph: (g) => g.op('Pad', ['x', g.ints([1, 0, 2, 1]), '', g.ints([-1, 1])], { mode }),
+        }),
+      4,
+    ));
 });

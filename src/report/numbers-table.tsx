@@ -37,7 +37,9 @@ export function NumbersTable({ table, caption, rowTitle = '' }: Props): JSX.Elem
     <Scroll label={caption}>
       <table>
         <caption>
-          {caption} {captionFacts(table, place)}
+          <span class="caption">
+            {caption} {captionFacts(table, place)}
+          </span>
         </caption>
         <thead>
           {groups && (

@@ -36,7 +36,7 @@ main>section{margin-top:60px;scroll-margin-top:16px;}
 .small{font-size:.85rem;color:var(--ink-soft);line-height:1.45;}
 .panels{display:grid;gap:20px;margin:18px 0;align-items:start;}
 .panels-wide{grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));}
-.panels-small{grid-template-columns:repeat(auto-fit,minmax(min(100%,280px),1fr));}
+.panels-medium,.panels-small{grid-template-columns:repeat(auto-fit,minmax(min(100%,280px),1fr));}
 .panels>figure:only-child{max-width:546px;}
 .panels>details{margin:0;}
 .under-title{margin:-6px 0 14px;}
@@ -49,10 +49,10 @@ main>section>figure{margin:18px 0;}
 .key::before{content:'';display:inline-block;width:.62em;height:.62em;border-radius:50%;background:var(--tone);margin-right:.34em;vertical-align:.04em;}
 .key-hollow::before{background:none;border:2px solid var(--tone);}
 .key-paper{white-space:nowrap;}
-.key-paper::before{content:'';display:inline-block;width:.55em;height:.55em;border:1.4px solid var(--ink);background:var(--panel);transform:rotate(45deg);margin:0 .5em 0 .2em;vertical-align:.05em;}
+.key-paper::before{content:'';display:inline-block;width:.55em;height:.55em;border:1.5px solid var(--ink);transform:rotate(45deg);margin:0 .5em 0 .2em;vertical-align:.05em;}
 .chart-key{max-width:none;margin:-6px 0 14px;display:flex;flex-wrap:wrap;gap:4px 18px;}
 .chart{max-width:620px;margin:0 auto;}
-.panels-small .chart{max-width:380px;}
+.panels-medium .chart,.panels-small .chart{max-width:380px;}
 .trigger{display:grid;grid-template-columns:minmax(170px,250px) minmax(0,1fr);gap:24px;align-items:start;}
 .close-up .small{margin:.5em 0 0;}
 .pixels{display:block;width:100%;height:auto;image-rendering:pixelated;background:var(--sunken);border:1px solid var(--rule);}
@@ -63,11 +63,13 @@ main>section>figure{margin:18px 0;}
 .matrix-text{font-size:.92rem;font-weight:600;text-align:center;font-variant-numeric:tabular-nums;}
 .scroll{overflow-x:auto;margin:14px 0;}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;min-width:min(100%,420px);}
+.caption{display:inline-block;position:sticky;left:0;max-width:min(100%,calc(100vw - 64px));}
 caption{text-align:left;caption-side:top;color:var(--ink-soft);font-size:.86rem;padding:0 0 8px;line-height:1.45;}
 th,td{padding:6px 20px 6px 0;text-align:right;vertical-align:top;border-bottom:1px solid var(--grid);}
 th:last-child,td:last-child{padding-right:2px;}
 thead th{vertical-align:bottom;border-bottom:1.5px solid var(--quiet);font-weight:600;line-height:1.3;}
 tbody th{font-weight:600;white-space:nowrap;}
+tbody th,thead tr>:first-child{position:sticky;left:0;background:var(--panel);}
 th:first-child,.words{text-align:left;}
 tr.total th,tr.total td{border-top:1.5px solid var(--quiet);}
 .group{padding:6px 0 0;text-align:center;border-bottom:0;}
@@ -89,8 +91,9 @@ details[open]>summary{border-bottom:1px solid var(--grid);}
 .notes ul{margin:0;padding:0;list-style:none;display:grid;gap:6px;max-width:78ch;}
 pre{background:var(--sunken);border:1px solid var(--rule);border-radius:8px;padding:14px 16px;overflow-x:auto;font:.9rem/1.5 var(--mono);margin:12px 0;white-space:pre-wrap;overflow-wrap:anywhere;}
 code{font-family:var(--mono);}
-.hash{font-size:.72rem;overflow-wrap:anywhere;}
+.hash{display:inline-block;min-width:24ch;font-size:.72rem;overflow-wrap:anywhere;}
 .fill table{width:100%;}
+.fill td:has(.meter){width:45%;}
 .fill .meter{width:100%;min-width:60px;}
 td:not(.words){white-space:nowrap;}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,210px),1fr));gap:12px 24px;margin:20px 0;}

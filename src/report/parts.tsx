@@ -25,8 +25,8 @@ export function Section({ id, title, lead, captions = [], children }: SectionPro
   );
 }
 
-/** Charts side by side, below each other where the page is narrow. */
-export function Panels({ children, size = 'wide' }: { children: ComponentChildren; size?: 'wide' | 'small' }): JSX.Element {
+/** Charts side by side, `wide` two in a row and `medium` or `small` three (`small` also on paper), below each other where the page is narrow. */
+export function Panels({ children, size = 'wide' }: { children: ComponentChildren; size?: 'wide' | 'medium' | 'small' }): JSX.Element {
   return <div class={`panels panels-${size}`}>{children}</div>;
 }
 
@@ -124,7 +124,9 @@ export function PlainTable({ caption, head, rows, words = [], fill }: PlainTable
   return (
     <Scroll label={head.join(', ')} fill={fill}>
       <table>
-        <caption>{caption}</caption>
+        <caption>
+          <span class="caption">{caption}</span>
+        </caption>
         <thead>
           <tr>
             {head.map((h, i) => (

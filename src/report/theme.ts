@@ -93,7 +93,7 @@ export const chartCss = `
 .chart .dot{fill:var(--tone);stroke:var(--panel);stroke-width:1.5;}
 .chart .dot-hollow{fill:var(--panel);stroke:var(--tone);stroke-width:2;}
 .chart .whisker{fill:none;stroke:var(--tone);stroke-width:1.75;}
-.chart .paper-mark{fill:var(--panel);stroke:var(--ink);stroke-width:1.4;}
+.chart .paper-mark{fill:none;stroke:var(--ink);stroke-width:1.5;}
 .chart .bar{fill:var(--tone);}
 .chart .label{fill:var(--tone-ink);font-weight:600;paint-order:stroke;stroke:var(--panel);stroke-width:3.5px;stroke-linejoin:round;}
 .chart .note{fill:var(--ink);font-weight:600;paint-order:stroke;stroke:var(--panel);stroke-width:3.5px;stroke-linejoin:round;}

@@ -15,12 +15,12 @@ export interface ChannelChartProps extends ChartText {
   readonly channels: readonly ChannelPoint[];
 }
 
-const WIDTH = 480;
+const WIDTH = 420;
 
 /** One dot a channel; what fires only with the trigger lies far above the diagonal at the left edge. */
 export function ChannelScatter(props: ChannelChartProps): JSX.Element {
   const { channels } = props;
-  const height = 400;
+  const height = 380;
   const plot: Plot = { left: 46, right: WIDTH - 14, top: 30, bottom: height - 44 };
   const [low, high] = extent(channels);
   const x = scaleLinear([low, high], [plot.left + 8, plot.right - 8]).nice(5);

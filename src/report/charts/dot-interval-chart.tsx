@@ -29,28 +29,37 @@ export interface DotIntervalProps extends ChartText {
   readonly valueFormat?: (value: number) => string;
   /** Rows above which a line is drawn: an average below the classes. */
   readonly separators?: readonly number[];
-  /** Units of the drawing, 12 of which are the height of the text: 480 for two charts beside each other, 350 for three. */
+  /** Units of the drawing, 12 of which are the height of the text: 420 for two charts beside each other, 350 for three. */
   readonly width?: number;
   /** Lanes a row has room for; charts beside each other look best with the same number. */
   readonly lanes?: number;
 }
 
+/** Room at the top, and what a key needs there. */
 const TOP = 6;
+const KEY = 20;
 const LANE = 17;
 const ROW_GAP = 12;
 
 export function DotIntervalChart(props: DotIntervalProps): JSX.Element {
-  const { rows, series, domain, format, valueFormat, separators = [], width = 480 } = props;
+  const { rows, series, domain, format, valueFormat, separators = [], width = 420 } = props;
   const lanes = Math.max(props.lanes ?? 0, series.length);
   const rowHeight = lanes * LANE + ROW_GAP;
   const left = Math.max(24, ...rows.map((r) => textWidth(r, 13) + 14));
-  const plot = { left, right: width - 12, top: TOP, bottom: TOP + rows.length * rowHeight + 4 };
-  const x = scaleLinear([...domain], [plot.left + 8, plot.right - 8]);
+  const right = width - 12;
+  const x = scaleLinear([...domain], [left + 8, right - 8]).clamp(true);
+  const textOf = (v: DotValue, name?: string): string => [valueFormat?.(v.value), name].filter((w) => w !== undefined).join(' ');
+  // Each series is named once, at the first dot that has room for it; a series without such a dot is named in a key above.
+  const namedAt = series.map((s) => s.values.findIndex((v) => v !== undefined && textPlace(v, x, left, right, textOf(v, s.label)).free));
+  const keyed = series.filter((_, i) => namedAt[i] < 0);
+  const top = TOP + (keyed.length > 0 ? KEY : 0);
+  const plot = { left, right, top, bottom: top + rows.length * rowHeight + 4 };
   const laneY = (row: number, lane: number): number =>
-    TOP + row * rowHeight + ROW_GAP / 2 + (lane + 0.5 + (lanes - series.length) / 2) * LANE + 2;
+    top + row * rowHeight + ROW_GAP / 2 + (lane + 0.5 + (lanes - series.length) / 2) * LANE + 2;
 
   return (
     <Chart {...props} width={width} height={plot.bottom + 44}>
+      <Key series={keyed} left={left} />
       <XAxis plot={plot} scale={x} title={props.xTitle} format={format} ticks={x.ticks(width < 400 ? 4 : 6)} grid />
       {rows.map((row, r) => (
         <g key={row}>
@@ -58,63 +67,94 @@ export function DotIntervalChart(props: DotIntervalProps): JSX.Element {
             <line
               class={separators.includes(r) ? 'axis' : 'separator'}
               x1={0}
-              x2={width - 12}
-              y1={px(TOP + r * rowHeight + 2)}
-              y2={px(TOP + r * rowHeight + 2)}
+              x2={right}
+              y1={px(top + r * rowHeight + 2)}
+              y2={px(top + r * rowHeight + 2)}
             />
           )}
-          <text class="row-label" x={px(plot.left - 10)} y={px(TOP + (r + 0.5) * rowHeight + 6)} text-anchor="end" font-size={13}>
+          <text class="row-label" x={px(left - 10)} y={px(top + (r + 0.5) * rowHeight + 6)} text-anchor="end" font-size={13}>
             {row}
           </text>
         </g>
       ))}
-      {series.map((s, lane) => {
-        const first = s.values.findIndex((v) => v !== undefined);
-        return (
-          <g key={s.label} class={`tone-${s.tone}`}>
-            {s.values.map((v, r) => {
-              if (!v) return null;
-              const words = [valueFormat?.(v.value), r === first ? s.label : undefined].filter((w) => w !== undefined).join(' ');
-              return <Dot key={rows[r]} value={v} x={x} y={laneY(r, lane)} right={plot.right} text={words} />;
-            })}
-          </g>
-        );
-      })}
+      {series.map((s, lane) => (
+        <g key={s.label} class={`tone-${s.tone}`}>
+          {s.values.map((v, r) => {
+            if (!v) return null;
+            const text = textOf(v, r === namedAt[lane] ? s.label : undefined);
+            return <Dot key={rows[r]} value={v} x={x} y={laneY(r, lane)} text={text} place={textPlace(v, x, left, right, text)} />;
+          })}
+        </g>
+      ))}
     </Chart>
   );
+}
+
+interface TextPlace {
+  readonly x: number;
+  readonly anchor: 'start' | 'end';
+  /** Neither whisker, diamond nor axis is covered. */
+  readonly free: boolean;
+}
+
+/** Where the text of a dot goes: behind the whisker's right end, else before its left end, else over the longer half of the whisker. */
+function textPlace(value: DotValue, x: (value: number) => number, left: number, right: number, text: string): TextPlace {
+  const at = x(value.value);
+  const marks = value.paper === undefined ? [at] : [at, x(value.paper)];
+  const end = Math.max(x(value.high ?? value.value), ...marks.map((m) => m + 5)) + 6;
+  const start = Math.min(x(value.low ?? value.value), ...marks.map((m) => m - 5)) - 6;
+  const width = textWidth(text);
+  if (end + width <= right) return { x: end, anchor: 'start', free: true };
+  if (start - width >= left) return { x: start, anchor: 'end', free: true };
+  const rightward = right - at > at - left;
+  return { x: rightward ? at + 10 : at - 10, anchor: rightward ? 'start' : 'end', free: false };
 }
 
 interface DotProps {
   readonly value: DotValue;
   readonly x: (value: number) => number;
   readonly y: number;
-  readonly right: number;
   readonly text: string;
+  readonly place: TextPlace;
 }
 
-/** One dot with its interval, the paper's diamond and a text on the side that has room. */
-function Dot({ value, x, y, right, text }: DotProps): JSX.Element {
-  const at = x(value.value);
+/** One dot with its interval, the paper's diamond and a text. */
+function Dot({ value, x, y, text, place }: DotProps): JSX.Element {
   const low = x(value.low ?? value.value);
   const high = x(value.high ?? value.value);
-  const marks = value.paper === undefined ? [] : [x(value.paper)];
-  const end = Math.max(at + 5, high, ...marks.map((m) => m + 5)) + 6;
-  const start = Math.min(at - 5, low, ...marks.map((m) => m - 5)) - 6;
-  const fits = end + textWidth(text) <= right;
   return (
     <g>
       {value.low !== undefined && (
         <path class="whisker" d={`M${px(low)},${px(y)}H${px(high)}M${px(low)},${px(y - 4)}v8M${px(high)},${px(y - 4)}v8`} />
       )}
-      <circle class="dot" cx={px(at)} cy={px(y)} r={5} />
-      {marks.map((m) => (
-        <PaperMark key={m} x={m} y={y} />
-      ))}
+      <circle class="dot" cx={px(x(value.value))} cy={px(y)} r={5} />
+      {value.paper !== undefined && <PaperMark x={x(value.paper)} y={y} />}
       {text !== '' && (
-        <text class="label" x={px(fits ? end : start)} y={px(y + 4)} text-anchor={fits ? 'start' : 'end'}>
+        <text class="label" x={px(place.x)} y={px(y + 4)} text-anchor={place.anchor}>
           {text}
         </text>
       )}
+    </g>
+  );
+}
+
+/** Dots and names in a row above the plot. */
+function Key({ series, left }: { series: readonly DotSeries[]; left: number }): JSX.Element {
+  let at = left + 8;
+  return (
+    <g>
+      {series.map((s) => {
+        const x = at;
+        at += textWidth(s.label) + 30;
+        return (
+          <g key={s.label} class={`tone-${s.tone}`}>
+            <circle class="dot" cx={px(x)} cy={9} r={5} />
+            <text class="label" x={px(x + 10)} y={13}>
+              {s.label}
+            </text>
+          </g>
+        );
+      })}
     </g>
   );
 }

@@ -36,8 +36,8 @@ export interface LineChartProps extends ChartText {
   readonly references?: readonly { readonly y: number; readonly label: string; readonly tone: Tone }[];
 }
 
-const WIDTH = 480;
-const HEIGHT = 310;
+const WIDTH = 420;
+const HEIGHT = 280;
 const TALL: Plot = { left: 46, right: WIDTH - 14, top: 32, bottom: HEIGHT - 44 };
 /** Leaves a line for the texts of stops above the plot, clear of labels just above a curve at its top. */
 const STOPPED: Plot = { ...TALL, top: 50 };
@@ -56,7 +56,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
   const padX = many ? 0 : 22;
   const x = scaleLinear(spread(Math.min(...xs), Math.max(...xs)), [PLOT.left + padX, PLOT.right - padX]);
   const y = props.yDomain
-    ? scaleLinear([...props.yDomain], [PLOT.bottom, PLOT.top])
+    ? scaleLinear([...props.yDomain], [PLOT.bottom, PLOT.top]).clamp(true)
     : scaleLinear(spread(0, Math.max(...ys)), [PLOT.bottom, PLOT.top]).nice(5);
 
   const stopMarks = stops.map((s) => ({ ...s, px: x(s.x), ...stopLabel(x(s.x), s.label) }));

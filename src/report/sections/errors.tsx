@@ -37,7 +37,7 @@ export function PerClassSection({ result, media }: SectionProps): JSX.Element | 
         </>
       }
     >
-      <Panels size={subjects.length > 2 ? 'small' : 'wide'}>
+      <Panels size={subjects.length > 2 ? 'medium' : 'wide'}>
         {subjects.map(([subject, columns], i) => {
           const series: DotSeries[] = columns.map(({ column, metric }, k) => ({
             label: metric === 'backdoor' ? 'backdoored' : metric,
@@ -57,7 +57,7 @@ export function PerClassSection({ result, media }: SectionProps): JSX.Element | 
                 domain={[0, end]}
                 format={plainPercent}
                 separators={rows.includes('average') ? [rows.indexOf('average')] : []}
-                width={subjects.length > 2 ? 350 : 480}
+                width={subjects.length > 2 ? 350 : 420}
                 lanes={Math.max(...subjects.map(([, c]) => c.length))}
               />
             </Figure>

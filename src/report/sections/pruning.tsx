@@ -21,9 +21,9 @@ export function PruningSection({ result, media }: SectionProps): JSX.Element | n
       captions={media.captions?.pruning}
       lead={
         <>
-          Channels are cut in the order of their mean activation on the defender's clean images, quietest first. The defender sees only
-          clean validation accuracy and stops when it has fallen too far. <KeyWord tone="triggered">Attack success</KeyWord> is what the
-          judge measures afterwards; the defence never looks at it.
+          Channels are cut in the order of their mean activation on the defender's clean images, quietest first. The defender watches clean
+          validation accuracy alone and stops when it has fallen too far. <KeyWord tone="triggered">Attack success</KeyWord> is measured by
+          the judge, afterwards.
         </>
       }
     >

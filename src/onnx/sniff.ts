@@ -35,7 +35,7 @@ const SIGNATURES: readonly Signature[] = [
     matches: (_, text) => text.slice(4, 8) === 'ORTM',
   },
   { what: 'a PNG image', hint: 'the path of an .onnx file', matches: startsWith(0x89, 0x50, 0x4e, 0x47) },
-  { what: 'a safetensors file', hint: EXPORT_HINT, matches: (b, text) => text[8] === '{' && b[6] === 0 && b[7] === 0 },
+  { what: 'a safetensors file', hint: EXPORT_HINT, matches: (b, text) => text.slice(8, 10) === '{"' && b[6] === 0 && b[7] === 0 },
   { what: 'JSON text', hint: 'the path of an .onnx file', matches: (_, text) => /^\s*[{[]\s*["{[]/.test(text) },
 ];
 

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { gunzipSync } from 'fflate';
-import { type ModelProto, ModelProtoSchema } from 'onnx-buf';
+import { type ModelProto, ModelProtoSchema, TensorProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { f32, i64 } from '../../src/core/tensor.ts';
 import { cloneModel } from '../../src/onnx/edit.ts';
@@ -109,6 +109,30 @@ describe('a model with something in every corner', () => {
     expect([...proto.graph!.initializer[0].rawData]).toEqual([0, 0, 160, 64, 0, 0, 192, 64]);
     expect(proto.graph!.initializer[1].int64Data).toEqual([-(2n ** 63n)]);
   });
+});
+
+it('long runs of float_data are read and written back wherever the format allows a tensor', () => {
+  const floats = Array.from({ length: 20_000 }, (_, i) => i / 7);
+  const long = (name: string) => create(TensorProtoSchema, { name, dims: [20_000n], dataType: 1, floatData: floats });
+  const proto = parse(exoticBytes());
+  const attribute = proto.graph!.node[1].attribute;
+  proto.graph!.initializer.push(long('long'));
+  proto.graph!.sparseInitializer[0].values = long('sparse');
+  proto.trainingInfo[0].algorithm!.initializer.push(long('training'));
+  for (const a of attribute) {
+    if (a.name === 'tensor') a.t = long('inside');
+    if (a.name === 'graph') a.g!.initializer.push(long('inner'));
+    if (a.name === 'tensors') a.tensors.push(long('in a list'));
+    // A field that its type does not name, and one of a function's parameters: kept, not looked at.
+    if (a.name === 'int') a.t = long('stray');
+    if (a.name === 'untyped_empty') Object.assign(a, { t: long('reference'), refAttrName: 'outer' });
+  }
+  const bytes = toBinary(ModelProtoSchema, proto);
+  const model = readModel(bytes);
+  expect(model.graph.initializers.get('long')).toEqual(f32(floats, [20_000]));
+  model.graph.nodes[1].name = 'changed';
+  proto.graph!.node[1].name = 'changed';
+  expect(Buffer.compare(canonical(writeModel(model)), toBinary(ModelProtoSchema, proto))).toBe(0);
 });
 
 function setDim(p: ModelProto, size: bigint): void {

@@ -5,7 +5,7 @@ import type { Pass } from './pass.ts';
 
 /**
  * Sets the first dimension of every graph input to `batch`; where it was a symbol, the symbol is replaced wherever it stands.
- * Requires that no input has another fixed batch; see `free-batch` for those.
+ * Requires that no input has another fixed batch: a graph made for one size may have it in its constants too.
  */
 export function bindBatch(batch: number): Pass {
   return {

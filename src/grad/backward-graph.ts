@@ -147,6 +147,7 @@ export interface BackwardGraph {
 /**
  * Starts the new graph: the forward part with `inputs` (trained parameters, running statistics) taken out of the initialisers, the
  * loss, and the gradients with respect to `wrt`. Names of what is added begin with `step/`.
+ * @param complete adds what the forward part reads and does not have yet (dropout masks)
  */
 export function buildBackward(
   forward: Forward,
@@ -154,6 +155,7 @@ export function buildBackward(
   inputs: readonly string[],
   wrt: readonly string[],
   norms: readonly TrainedNorm[],
+  complete?: (b: GraphBuilder) => void,
 ): BackwardGraph {
   const { model, graph, types, logits } = forward;
   const base = cloneModel(model);
@@ -166,6 +168,7 @@ export function buildBackward(
     base.graph.inputs.push({ name, dtype, dims: [...dims] });
   }
   const b = GraphBuilder.from(base, { prefix: 'step' });
+  complete?.(b);
   const dims = types.get(logits)!.dims;
   const kind = o.labels ?? 'hard';
   const feed = (name: string, dtype: DType, shape: readonly number[]): string => b.input(b.fresh(name), dtype, shape);

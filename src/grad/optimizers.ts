@@ -175,5 +175,5 @@ function checkOptimizer(o: Optimizer): void {
 /** Adds the counter of finished steps: what bias corrections and dropout masks depend on. */
 export function addStepCounter(b: GraphBuilder): StepCounter & { readonly first: Tensor } {
   const input = b.input(b.fresh('secateur.steps'), 'int64', []);
-  return { input, output: b.op('Add', [input, b.scalar(1, 'int64')]), first: i64([0], []) };
+  return { input, output: b.op('Add', [input, b.scalar(1, 'int64')], {}, { name: 'update/count' }), first: i64([0], []) };
 }

@@ -71,14 +71,15 @@ export function trainingStep(model: Model, types: ValueTypes, o: StepOptions): T
 
   const statistics = norms.flatMap(({ running }) => [running.mean, running.variance]);
   const wrt = o.inputGradient ? [...parameters, o.input] : parameters;
-  const { b, feeds, loss, gradients } = buildBackward(forward, o, [...parameters, ...statistics], wrt, norms);
-
+  let counter: ReturnType<typeof addStepCounter>;
+  const { b, feeds, loss, gradients } = buildBackward(forward, o, [...parameters, ...statistics], wrt, norms, (builder) => {
+    counter = addStepCounter(builder);
+    for (const dropout of dropouts) addMask(builder, dropout, counter, o.seed ?? 0);
+  });
   const learningRate = b.input(b.fresh('learning-rate'), 'float32', []);
-  const counter = addStepCounter(b);
-  for (const dropout of dropouts) addMask(b, dropout, counter, o.seed ?? 0);
   const initializers = forward.graph.initializers;
   const updated = parameters.map((name): Parameter => ({ name, dims: initializers.get(name)!.dims, gradient: gradients.get(name)! }));
-  const updates = addUpdates(b, o.optimizer, updated, learningRate, counter);
+  const updates = addUpdates(b, o.optimizer, updated, learningRate, counter!);
 
   const carry: Record<string, string> = {};
   const state: Record<string, Tensor> = {};
@@ -86,9 +87,9 @@ export function trainingStep(model: Model, types: ValueTypes, o: StepOptions): T
     const mask = o.masks?.get(name);
     carry[name] = mask === undefined ? next : b.op('Mul', [next, b.constant(mask)], {}, { name: `update/mask` });
   }
-  Object.assign(carry, addRunningStatistics(b, norms), updates.carry, { [counter.input]: counter.output });
+  Object.assign(carry, addRunningStatistics(b, norms), updates.carry, { [counter!.input]: counter!.output });
   for (const name of [...parameters, ...statistics]) state[name] = initializers.get(name)!;
-  Object.assign(state, updates.state, { [counter.input]: counter.first });
+  Object.assign(state, updates.state, { [counter!.input]: counter!.first });
 
   const inputGradient = o.inputGradient ? gradients.get(o.input) : undefined;
   const typeOf = (name: string) => forward.types.get(name)!;

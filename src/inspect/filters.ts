@@ -27,9 +27,3 @@ export function firstFilters(model: Model): Filters {
   }
   return fail({ where: 'model', what: 'has no filters to show', expected: 'a 2-D convolution with stored float32 weights' });
 }
-
-export interface FilterResponse {
-  /** Correlation of the filter with the trigger's footprint, best over shifts, -1..1. */
-  readonly filter: number;
-  readonly score: number;
-}

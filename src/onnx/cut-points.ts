@@ -49,7 +49,7 @@ export interface CutPoint {
   /** Operator of that activation; undefined where the channel goes on without one. */
   readonly activation: string | undefined;
   /** A value behind an activation is ranked by its mean, one without (it may be negative and strong) by its mean magnitude. */
-  readonly rankBy: 'mean' | 'mean magnitude';
+  readonly rankBy: 'mean' | 'magnitude';
   /** Where a cut channel must be zero: `value`, or what a batch norm or bias behind it makes of it. */
   readonly cutValue: string;
   /** Everything that is zeroed to cut a channel by weights alone. */
@@ -118,7 +118,7 @@ function cutPoint(graph: Graph, types: ValueTypes, uses: Map<string, Node[]>, no
     value: chain.value,
     dims: types.get(chain.value)?.dims ?? [],
     activation: chain.activation,
-    rankBy: chain.activation === undefined ? 'mean magnitude' : 'mean',
+    rankBy: chain.activation === undefined ? 'magnitude' : 'mean',
     cutValue: chain.cutValue,
     parameters,
     zeroable: notZeroable === undefined,
@@ -135,8 +135,7 @@ function ownParameters(graph: Graph, node: Node): { parameters: ChannelParameter
   const [, weight, bias] = node.inputs;
   const tensor = weight === undefined ? undefined : graph.initializers.get(weight);
   if (tensor === undefined) return node.opType === 'MatMul' ? 'it has no stored weight' : 'its weight is computed in the graph';
-  const group = node.attributes.get('group');
-  if (node.opType === 'ConvTranspose' && group?.type === 'int' && group.value !== 1) return 'grouped ConvTranspose';
+  if (node.opType === 'ConvTranspose' && isGrouped(node)) return 'grouped ConvTranspose';
   if (node.opType === 'MatMul' && tensor.dims.length !== 2) return 'its weight is no matrix';
   const transB = node.attributes.get('transB');
   const axis = node.opType === 'Conv' || (transB?.type === 'int' && transB.value === 1) ? 0 : 1;
@@ -277,4 +276,21 @@ function mixedLater(uses: Map<string, Node[]>, value: string): boolean {
 
 function isZero(tensor: Tensor | undefined): boolean {
   return tensor !== undefined && Array.from(tensor.data, Number).every((v) => v === 0);
+}
+
+/** Axis of a linear node's weight that counts its input features. */
+export function inputAxis(node: Node): number {
+  const transB = node.attributes.get('transB');
+  return node.opType === 'Conv' || (transB?.type === 'int' && transB.value === 1) ? 1 : 0;
+}
+
+/** Feature numbers of `channels` where each channel is `spread` neighbouring features. */
+export function featuresOf(channels: readonly number[], spread: number): number[] {
+  return channels.flatMap((c) => Array.from({ length: spread }, (_, i) => c * spread + i));
+}
+
+/** Whether a convolution mixes only within groups of channels. */
+export function isGrouped(node: Node): boolean {
+  const group = node.attributes.get('group');
+  return group?.type === 'int' && group.value !== 1;
 }

@@ -49,3 +49,18 @@ function numeric(tensor: Tensor): NumericArray {
   if (Array.isArray(data) || data.length !== sizeOf(tensor.dims)) throw new TypeError(`slices of ${tensor.dtype} tensors`);
   return data as NumericArray;
 }
+
+/** `to` with the slices `indices` of `axis` taken from `from`, a tensor of the same type and shape. */
+export function copySlices(from: Tensor, to: Tensor, axis: number, indices: Iterable<number>): Tensor {
+  const { outer, length, inner } = blocks(to.dims, axis);
+  const source = numeric(from) as Float32Array;
+  const data = numeric(to).slice() as Float32Array;
+  if (source.length !== data.length) throw new RangeError(`copySlices: [${from.dims.join(',')}] into [${to.dims.join(',')}]`);
+  for (const index of indices) {
+    for (let o = 0; o < outer; o++) {
+      const start = (o * length + index) * inner;
+      data.set(source.subarray(start, start + inner), start);
+    }
+  }
+  return { dtype: to.dtype, dims: to.dims, data };
+}

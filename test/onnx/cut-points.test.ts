@@ -87,7 +87,7 @@ describe('cut points', () => {
     expect(p['block.conv2']).toMatchObject({
       value: 'block.bn2',
       cutValue: 'block.bn2',
-      rankBy: 'mean magnitude',
+      rankBy: 'magnitude',
       joined: true,
       zeroable: true,
     });

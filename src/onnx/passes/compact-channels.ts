@@ -1,7 +1,7 @@
 /** Takes channels out of a file altogether: rows of the layer's weights, columns of the next layer's, and all that goes with them. */
 import { fail } from '../../core/errors.ts';
 import { i64 } from '../../core/tensor.ts';
-import type { ChannelEnd, CutPoint, PassedNode } from '../cut-points.ts';
+import { type ChannelEnd, type CutPoint, featuresOf, inputAxis, isGrouped, type PassedNode } from '../cut-points.ts';
 import { consumers, removeDead } from '../edit.ts';
 import type { Graph, Model, Node } from '../model.ts';
 import { takeSlices } from '../slices.ts';
@@ -48,7 +48,7 @@ function compactPass(point: CutPoint, keep: readonly number[]): Pass {
       };
       for (const { name, axis } of point.parameters) take(name, axis, keep);
       for (const passed of point.passed) shrinkNode(graph, passed, point, keep, take);
-      for (const { node, spread } of point.ends) if (node) take(node.inputs[1], inputAxis(node), features(keep, spread));
+      for (const { node, spread } of point.ends) if (node) take(node.inputs[1], inputAxis(node), featuresOf(keep, spread));
       // Declared shapes of what was on the way are wrong now; ONNX infers them again.
       const stale = new Set([point.node, ...point.passed.map((p) => p.node)].flatMap((n) => n.outputs));
       graph.valueInfo = graph.valueInfo.filter((v) => !stale.has(v.name));
@@ -95,7 +95,7 @@ function whyNotEnd(graph: Graph, uses: Map<string, Node[]>, end: ChannelEnd): st
 
 /** Per-channel constants and target shapes of a node between the layer and the next. */
 function shrinkNode(graph: Graph, { node, role, spread }: PassedNode, point: CutPoint, keep: readonly number[], take: Take): void {
-  const indices = features(keep, spread);
+  const indices = featuresOf(keep, spread);
   if (role.kind === 'batch-norm') for (const name of node.inputs.slice(1)) take(name, 0, indices);
   if ((role.kind === 'scale' || role.kind === 'shift') && role.axis !== undefined) take(role.constant, role.axis, indices);
   if (node.opType === 'PRelu') {
@@ -108,20 +108,4 @@ function shrinkNode(graph: Graph, { node, role, spread }: PassedNode, point: Cut
   const dims = Array.from(shape.data, Number);
   if (dims[1] > 0) dims[1] = keep.length * spread * role.spread;
   graph.initializers.set(node.inputs[1], i64(dims));
-}
-
-/** Axis of a linear node's weight that counts its input features. */
-function inputAxis(node: Node): number {
-  const transB = node.attributes.get('transB');
-  return node.opType === 'Conv' || (transB?.type === 'int' && transB.value === 1) ? 1 : 0;
-}
-
-/** Feature numbers of the channels `keep` where each channel is `spread` neighbouring features. */
-function features(keep: readonly number[], spread: number): number[] {
-  return keep.flatMap((c) => Array.from({ length: spread }, (_, i) => c * spread + i));
-}
-
-function isGrouped(node: Node): boolean {
-  const group = node.attributes.get('group');
-  return group?.type === 'int' && group.value !== 1;
 }

@@ -58,3 +58,12 @@ export function tableText(table: Table): string {
   );
   return [table.name, ...lines.map((line) => `  ${line}`), ...(table.notes ?? []).map((note) => `  ${note}`)].join('\n');
 }
+
+/** A long table with about `keep` of its rows, evenly spread, the first and the last among them; all of it where it is short. */
+export function thinned(table: Table, keep = 17): Table {
+  const rows = [...new Set(table.cells.map((c) => c.row))];
+  if (rows.length <= 2 * keep) return table;
+  const shown = new Set(Array.from({ length: keep }, (_, i) => rows[Math.round((i * (rows.length - 1)) / (keep - 1))]));
+  const note = `${shown.size} of ${rows.length} rows; the others are in result.json.`;
+  return { ...table, cells: table.cells.filter((c) => shown.has(c.row)), notes: [...(table.notes ?? []), note] };
+}

@@ -45,6 +45,11 @@ export class Progress {
     else this.#sink.write(`${title}\n`);
   }
 
+  /** Something short on the way, of interest only while it lasts: shown on a terminal, left out elsewhere. */
+  passing(text: string): void {
+    if (this.#sink.isTTY) this.#draw(clip(this.#title === '' ? text : `${this.#title}  ${text}`, this.#sink.columns - 1));
+  }
+
   /** `done` of `total`, with a few words behind. */
   update(done: number, total: number, words: string): void {
     const now = this.#now();

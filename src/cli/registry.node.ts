@@ -8,13 +8,17 @@ export interface Entry {
   load(): Promise<Command>;
 }
 
+const entry = (name: string, summary: string, load: () => Promise<Command>): Entry => ({ name, summary, load });
+
 /** In the order of --help, which is the order of the pipeline. */
 export const entries: readonly Entry[] = [
-  { name: 'train', summary: 'train an honest network', load: async () => (await import('./train.node.ts')).train },
-  {
-    name: 'doctor',
-    summary: 'what this machine can run, and what to type where it cannot',
-    load: async () => (await import('./doctor.node.ts')).doctor,
-  },
-  { name: 'schema', summary: 'JSON Schema of the config files', load: async () => (await import('./schema.node.ts')).schema },
+  entry('train', 'train an honest network', async () => (await import('./train.node.ts')).train),
+  entry('inspect', 'layers, activations, backdoor and dormant neurons', async () => (await import('./inspect.node.ts')).inspect),
+  entry('prune', 'cut what clean data does not use', async () => (await import('./prune.node.ts')).prune),
+  entry('finetune', 'train on with clean data', async () => (await import('./finetune.node.ts')).finetune),
+  entry('fineprune', 'prune, then fine-tune', async () => (await import('./fineprune.node.ts')).fineprune),
+  entry('evaluate', 'clean accuracy, attack success, robust accuracy', async () => (await import('./evaluate.node.ts')).evaluate),
+  entry('report', 'draw a run as one HTML file', async () => (await import('./report.node.ts')).report),
+  entry('doctor', 'what this machine can run, and what to type where it cannot', async () => (await import('./doctor.node.ts')).doctor),
+  entry('schema', 'JSON Schema of the config files', async () => (await import('./schema.node.ts')).schema),
 ];

@@ -118,11 +118,11 @@ export class RunFolder {
     return readRunJson(this.#work);
   }
 
-  /** Moves the complete folder to its place. */
-  async finish(): Promise<string> {
+  /** Moves the complete folder to its place; `inputs` go into run.json. */
+  async finish(inputs: Readonly<Record<string, string>> = {}): Promise<string> {
     await rm(this.checkpoint, { force: true });
     const run = await this.runJson();
-    await this.json('run.json', { ...run, finished: new Date().toISOString() });
+    await this.json('run.json', { ...run, inputs: { ...run.inputs, ...inputs }, finished: new Date().toISOString() });
     const old = `${this.path}.old`;
     const replaced = await exists(this.path);
     if (replaced) await rename(this.path, old);

@@ -14,7 +14,6 @@ import { openRuntime } from '../runtime/open.node.ts';
 import type { Runtime } from '../runtime/session.ts';
 import type { Context } from './command.node.ts';
 import { version } from './run.node.ts';
-import { machineName, type RunFolder } from './run-folder.node.ts';
 
 export const modelField = {
   model: z.string().meta({ description: 'the network, an ONNX file', positional: true, placeholder: 'MODEL' }),
@@ -77,16 +76,28 @@ export function specOverrides(o: Values<typeof specFields>): Partial<ModelSpec> 
   return out;
 }
 
-/** Opens a runtime for the length of `work`. */
+/**
+ * Opens a runtime for the length of `work`.
+ * @param tune for what trains: the forms of the heavy operators are timed once on this machine and remembered
+ */
 export async function withRuntime<T>(
   context: Context,
   o: Values<typeof runtimeFields>,
+  tune: boolean,
   work: (runtime: Runtime) => Promise<T>,
 ): Promise<T> {
+  const { progress } = context;
+  let measured = false;
   const runtime = await openRuntime({
     backend: o.backend,
     threads: o.threads,
-    onFallback: (why) => context.progress.line(`note: ${why} Going on with wasm, which is several times slower.`),
+    tune,
+    onTune: (message) => {
+      if (!measured) progress.line('measuring which forms of the operators are the fastest on this machine (once, then remembered)');
+      measured = true;
+      progress.passing(message);
+    },
+    onFallback: (why) => progress.line(`note: ${why} Going on with wasm, which is several times slower.`),
   });
   try {
     return await work(runtime);
@@ -171,20 +182,4 @@ export function versions(): Record<string, string> {
     'onnxruntime-node': of('onnxruntime-node'),
     'onnxruntime-web': of('onnxruntime-web'),
   };
-}
-
-/** Writes run.json at the start of a run. */
-export async function describeRun(
-  context: Context,
-  folder: RunFolder,
-  run: { command: string; options: Record<string, unknown>; seed: number; inputs: Record<string, string> },
-): Promise<void> {
-  await folder.json('run.json', {
-    version: 1,
-    ...run,
-    commandLine: context.commandLine,
-    versions: versions(),
-    machine: machineName(),
-    started: new Date().toISOString(),
-  });
 }

@@ -1,27 +1,25 @@
 /** `secateur train`: an honest network, from one of ours or from any ONNX classifier. */
 import { z } from 'zod';
-import { fail, SecateurError } from '../core/errors.ts';
+import { fail } from '../core/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { predict } from '../data/forward.ts';
-import { cleanRates } from '../evaluate/rates.ts';
 import type { Cell, Table } from '../evaluate/result.ts';
 import { trainableFrom } from '../grad/freeze.ts';
-import { saveModel } from '../onnx/file.node.ts';
 import type { Model } from '../onnx/model.ts';
 import type { ModelSpec } from '../onnx/spec.ts';
-import type { Runtime } from '../runtime/session.ts';
+import type { History } from '../report/media.ts';
 import { parseAugment } from '../train/augment.ts';
 import { fileCheckpoint } from '../train/checkpoint.node.ts';
+import type { EpochRecord } from '../train/checkpoint.ts';
 import { DivergedError, train as runTraining } from '../train/loop.ts';
 import { buildNetwork, networks } from '../train/networks/registry.ts';
 import type { TrainOptions } from '../train/options.ts';
 import { parseSchedule } from '../train/schedule.ts';
+import { accuracyOf } from './accuracy.node.ts';
 import { type Context, defineCommand } from './command.node.ts';
 import { percent } from './output.node.ts';
 import { RunFolder } from './run-folder.node.ts';
 import {
   dataField,
-  describeRun,
   loadParts,
   modelField,
   openModel,
@@ -31,9 +29,8 @@ import {
   specFields,
   specOverrides,
   splitFields,
-  versions,
-  withRuntime,
 } from './shared.node.ts';
+import { type Findings, inRunFolder, type Work } from './work.node.ts';
 
 /** Flags of everything that trains from the start. */
 export const trainingFields = {
@@ -133,25 +130,17 @@ export const train = defineCommand({
   ],
   options,
   async run(context, given) {
-    const { folder, options: o } = await begin(context, given);
-    /** Called once there is a state worth keeping. */
-    const keep = given.resume === undefined ? context.cleanUp(() => folder.discard()) : () => {};
-    try {
-      return await withRuntime(context, o, (runtime) => perform(context, runtime, folder, o, keep));
-    } catch (error) {
-      // from a state that diverges nothing good can be gone on with
-      if (error instanceof DivergedError) await folder.discard();
-      throw withResume(error, folder);
-    }
+    const { resume, options: o } = await begin(context, given);
+    return inRunFolder(context, { command: 'train', options: o, tune: true, resume }, (work) => perform(context, work, o));
   },
 });
 
-/** A new folder, or the one to go on with, and the options that count. */
-async function begin(context: Context, given: Options): Promise<{ folder: RunFolder; options: Options & { data: string } }> {
+/** The folder to go on with, if any, and the options that count. */
+async function begin(context: Context, given: Options): Promise<{ resume?: RunFolder; options: Options & { data: string } }> {
   if (given.resume === undefined) {
     const { data } = given;
     if (data === undefined) return fail({ where: '--data', what: 'missing', expected: 'a folder, or builtin:digits', exitCode: 2 });
-    return { folder: await RunFolder.create(given.out, 'train', given.force), options: { ...given, data } };
+    return { options: { ...given, data } };
   }
   const folder = await RunFolder.resume(given.resume);
   const { options: saved } = await folder.runJson();
@@ -171,78 +160,65 @@ async function begin(context: Context, given: Options): Promise<{ folder: RunFol
     });
   }
   const changed = Object.fromEntries(free.filter((key) => context.given.has(key)).map((key) => [key, given[key as keyof Options]]));
-  return { folder, options: { ...first, ...changed } };
+  return { resume: folder, options: { ...first, ...changed } };
 }
 
-async function perform(context: Context, runtime: Runtime, folder: RunFolder, o: Options & { data: string }, keep: () => void) {
-  const started = performance.now();
+async function perform(context: Context, work: Work, o: Options & { data: string }): Promise<Findings> {
+  const { runtime, folder, inputs } = work;
   const settings = trainOptions(o);
-  const parts = await loadParts(o);
   const spec = specOverrides(o);
+  const parts = await work.step('reading data', () => loadParts(o));
+  inputs.data = parts.train.sha256;
   const source = o.model === undefined ? undefined : await openModel(o.model);
+  if (source) inputs.model = source.sha256;
   const model = source?.model ?? networkFor(o, parts.train, spec);
-  const inputs = { data: parts.train.sha256, ...(source && { model: source.sha256 }) };
-  if (o.resume === undefined) {
-    const { resume: _, out: __, force: ___, ...said } = o;
-    await describeRun(context, folder, { command: 'train', options: said, seed: o.seed, inputs });
-  }
-  const accuracy = async (m: Model, data: Dataset) => {
-    const { labels, classes } = await predict(runtime, m, data, { spec });
-    return cleanRates(labels, data.labels, classes);
-  };
   const left = o.freezeBefore === undefined ? undefined : trainableFrom(model, o.freezeBefore);
   const store = fileCheckpoint(folder.checkpoint);
-  const result = await runTraining(runtime, model, parts.train, {
-    ...settings,
-    spec,
-    batchNorm: o.batchNorm,
-    trainable: left && ((name) => left.has(name)),
-    signal: context.signal,
-    evaluate: async (m) => ({ validation: (await accuracy(m, parts.validation)).accuracy.value }),
-    onProgress: (p) => {
-      context.progress.train(p);
-    },
-    checkpoint: {
-      load: () => store.load(),
-      save: async (checkpoint) => {
-        await store.save(checkpoint);
-        // from here on the folder is worth keeping
-        keep();
+  const training = work.step('training', () =>
+    runTraining(runtime, model, parts.train, {
+      ...settings,
+      spec,
+      batchNorm: o.batchNorm,
+      trainable: left && ((name) => left.has(name)),
+      signal: context.signal,
+      evaluate: async (m) => ({ validation: (await accuracyOf(runtime, m, parts.validation, spec)).accuracy.value }),
+      onProgress: context.progress.train,
+      checkpoint: {
+        load: () => store.load(),
+        save: async (checkpoint) => {
+          await store.save(checkpoint);
+          work.keep();
+        },
       },
-    },
+    }),
+  );
+  const { model: trained, history } = await training.catch(async (error: unknown) => {
+    // from a state that diverges nothing good can be gone on with
+    if (error instanceof DivergedError) await folder.discard();
+    throw error;
   });
-  await folder.write('metrics.jsonl', result.history.map((record) => `${JSON.stringify(record)}\n`).join(''));
-  await saveModel(folder.file('model.onnx'), result.model);
   const judged = parts.test ?? parts.validation;
-  const rates = await accuracy(result.model, judged);
+  const { accuracy, perClass } = await work.step('evaluating', () => accuracyOf(runtime, trained, judged, spec));
+  const byClass = perClass.map((rate, i): Cell => ({ row: judged.classes[i], column: 'clean accuracy', ...rate }));
   const table: Table = {
-    name: `clean accuracy on ${judged.role} images`,
+    name: `${judged.role} images`,
     unit: 'rate',
-    cells: [
-      ...rates.perClass.map((rate, i): Cell => ({ row: judged.classes[i], column: 'clean', ...rate })).filter((cell) => cell.n! > 0),
-      { row: 'all', column: 'clean', ...rates.accuracy },
-    ],
+    cells: [...byClass.filter((cell) => cell.n !== 0), { row: 'all', column: 'clean accuracy', ...accuracy }],
   };
-  const json = {
-    recipe: 'train',
+  return {
+    line: `clean ${percent(accuracy.value, 1)}  seed ${o.seed}`,
     tables: [table],
-    provenance: {
-      command: context.commandLine,
-      seeds: [o.seed],
-      versions: versions(),
-      machine: `${runtime.backend}, ${runtime.threads} threads`,
-      inputs,
-      started: (await folder.runJson()).started,
-      steps: [{ name: 'train', seconds: (performance.now() - started) / 1000, rssBytes: process.memoryUsage.rss() }],
-    },
+    model: trained,
+    metrics: history,
+    media: { title: 'Training', histories: [historyPoints('model', history)] },
   };
-  await folder.json('result.json', json);
-  const written = await folder.finish();
-  return { line: `clean ${percent(rates.accuracy.value, 1)}  seed ${o.seed}`, tables: [table], json: { ...json, run: written }, written };
 }
 
-/** Says how to go on, where there is something to go on from. */
-function withResume(error: unknown, folder: RunFolder): unknown {
-  if (!(error instanceof SecateurError) || error.exitCode !== 130) return error;
-  return new SecateurError({ ...error.parts, hint: `secateur train --resume ${folder.path} to go on from there` });
+/** Epochs as the report draws them. */
+export function historyPoints(model: string, history: readonly EpochRecord[]): History {
+  const points = history.map(({ epoch, loss, trainAccuracy, evaluated }) => {
+    const rates = Object.entries(evaluated).map(([name, value]) => [`${name} accuracy`, value]);
+    return { epoch, values: { loss, 'training accuracy': trainAccuracy, ...Object.fromEntries(rates) } };
+  });
+  return { model, points };
 }

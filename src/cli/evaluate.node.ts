@@ -1,0 +1,84 @@
+/** `secateur evaluate`: the judge. Clean accuracy, and attack success where a trigger is named. */
+import { z } from 'zod';
+import { fail } from '../core/errors.ts';
+import { predict } from '../data/forward.ts';
+import { attackRates } from '../evaluate/rates.ts';
+import type { Cell, Table } from '../evaluate/result.ts';
+import type { Rate } from '../evaluate/wilson.ts';
+import { triggered } from '../poison/poison.ts';
+import { accuracyOf } from './accuracy.node.ts';
+import { defineCommand } from './command.node.ts';
+import { percent } from './output.node.ts';
+import { dataField, loadTest, modelField, openModel, outFields, runtimeFields, specFields, specOverrides } from './shared.node.ts';
+import { attackField, readAttack, triggerFields } from './trigger.node.ts';
+import { inRunFolder } from './work.node.ts';
+
+const limit = (description: string) => z.number().min(0).max(1).optional().meta({ description, placeholder: 'RATE' });
+
+export const evaluate = defineCommand({
+  name: 'evaluate',
+  description:
+    'On test images only, which no training, pruning or tuning has seen. Attack success counts triggered images that are not of the wanted class already; robust accuracy is the share of the same images that still get their true class. Intervals are 95 % (Wilson).',
+  examples: [
+    ['secateur evaluate model.onnx --data mnist/', 'clean accuracy, by class'],
+    ['secateur evaluate runs/fineprune-1/model.onnx --data mnist/ --attack runs/badnet', 'and what is left of that attack'],
+    ['secateur evaluate model.onnx --data mnist/ --trigger pattern --label-map target:7 --max-attack 0.05', 'exit code 3 if more is left'],
+  ],
+  options: z.object({
+    ...modelField,
+    ...dataField,
+    ...attackField,
+    ...triggerFields,
+    minClean: limit('exit code 3 if clean accuracy is below this'),
+    maxAttack: limit('exit code 3 if attack success is above this'),
+    ...outFields,
+    ...runtimeFields,
+    ...specFields,
+  }),
+  run: (context, o) =>
+    inRunFolder(context, { command: 'evaluate', options: o }, async (work) => {
+      const attack = await readAttack(o);
+      if (o.maxAttack !== undefined && attack === undefined) {
+        fail({ where: '--max-attack', what: 'no attack to judge', expected: '--attack RUN, or --trigger and --label-map', exitCode: 2 });
+      }
+      const { model, sha256 } = await openModel(o.model);
+      const test = await work.step('reading data', () => loadTest(o));
+      Object.assign(work.inputs, { model: sha256, test: test.sha256 });
+      const spec = specOverrides(o);
+      const clean = await work.step('clean images', () => accuracyOf(work.runtime, model, test, spec));
+      const cells: Cell[] = column('clean accuracy', test.classes, clean.perClass, clean.accuracy);
+      const words = [`clean ${percent(clean.accuracy.value, 1)}`];
+      const broken: string[] = [];
+      if (o.minClean !== undefined && clean.accuracy.value < o.minClean) {
+        broken.push(`clean accuracy ${percent(clean.accuracy.value)} is below ${percent(o.minClean)}`);
+      }
+      if (attack) {
+        const images = triggered(test, attack);
+        const { labels, classes } = await work.step('triggered images', () => predict(work.runtime, model, images, { spec }));
+        const { success, successPerClass, robust, robustPerClass } = attackRates(labels, images.labels, images.targets, classes);
+        cells.push(...column('attack success', test.classes, successPerClass, success));
+        cells.push(...column('robust accuracy', test.classes, robustPerClass, robust));
+        words.push(`triggered ${percent(success.value, 1)} (ASR)`);
+        if (o.maxAttack !== undefined && success.value > o.maxAttack) {
+          broken.push(`attack success ${percent(success.value)} is above ${percent(o.maxAttack)}`);
+        }
+      }
+      const table: Table = {
+        name: 'test images',
+        unit: 'rate',
+        cells,
+        notes: attack && [`Trigger ${attack.trigger.kind}, ${attack.labelMap.kind}.`],
+      };
+      return {
+        line: [...words, ...broken].join('  '),
+        tables: [table],
+        media: { title: 'Evaluation' },
+        exitCode: broken.length > 0 ? 3 : 0,
+      };
+    }),
+});
+
+function column(name: string, classes: readonly string[], perClass: readonly Rate[], all: Rate): Cell[] {
+  const rows = perClass.map((rate, i): Cell => ({ row: classes[i], column: name, ...rate }));
+  return [...rows, { row: 'all', column: name, ...all }].filter((cell) => cell.n !== 0);
+}

@@ -1,0 +1,59 @@
+/** `secateur fineprune`: prunes, then fine-tunes what is left. */
+import { z } from 'zod';
+import { fineprune as runFinepruning } from '../defend/fineprune.ts';
+import type { Table } from '../evaluate/result.ts';
+import { validationAccuracy } from './accuracy.node.ts';
+import { defineCommand } from './command.node.ts';
+import { change, commonFields, curveTable, defenceFields, finetuneFields, finetuneOptions, pruneFields } from './defend.node.ts';
+import { thinned } from './output.node.ts';
+import { loadValidation, openModel, specOverrides } from './shared.node.ts';
+import { historyPoints } from './train.node.ts';
+import { inRunFolder } from './work.node.ts';
+
+export const fineprune = defineCommand({
+  name: 'fineprune',
+  description: "The defence of Liu et al. 2018: prune, then fine-tune on the defender's clean images, with the cut channels kept cut.",
+  examples: [['secateur fineprune runs/badnet/model.onnx --data mnist/', 'then: secateur evaluate ... --attack runs/badnet']],
+  options: z.object({ ...defenceFields, ...pruneFields, ...finetuneFields, ...commonFields }),
+  run: (context, o) =>
+    inRunFolder(context, { command: 'fineprune', options: o, tune: true }, async (work) => {
+      const { model, sha256 } = await openModel(o.model);
+      const validation = await work.step('reading data', () => loadValidation(o));
+      Object.assign(work.inputs, { model: sha256, validation: validation.sha256 });
+      const spec = specOverrides(o);
+      const { layer, threshold, compact } = o;
+      const result = await work.step('fine-pruning', () =>
+        runFinepruning(work.runtime, model, validation, {
+          spec,
+          prune: { layer, threshold, compact },
+          finetune: finetuneOptions(o, context),
+        }),
+      );
+      const { cut, point, accuracy } = result.pruned;
+      const after = await work.step('evaluating', () => validationAccuracy(work.runtime, result.model, validation, spec));
+      const curve = curveTable(result.pruned, validation.count);
+      const stages: Table = {
+        name: 'fine-pruning',
+        unit: 'rate',
+        cells: [
+          { row: 'before', column: 'validation accuracy', value: accuracy.start, n: validation.count },
+          { row: 'pruned', column: 'validation accuracy', value: accuracy.end, n: validation.count },
+          { row: 'fine-tuned', column: 'validation accuracy', ...after },
+        ],
+        notes: ['On the images that it was pruned and fine-tuned on: what it is worth is for secateur evaluate to say.'],
+      };
+      return {
+        line: `cut ${cut.length} of ${point.channels} channels of ${point.layer}, fine-tuned  validation ${change(accuracy.start, after.value)}  seed ${o.seed}`,
+        tables: [curve, stages],
+        shown: [thinned(curve), stages],
+        model: result.model,
+        metrics: result.history,
+        media: {
+          title: 'Fine-pruning',
+          stops: [{ attack: 'validation', cut: cut.length, of: point.channels, layer: point.layer, threshold }],
+          histories: [historyPoints('fine-tuned', result.history)],
+        },
+        json: { layer: point.layer, cut, order: result.pruned.order },
+      };
+    }),
+});

@@ -1,0 +1,45 @@
+/** `secateur finetune`: trains on with clean data. */
+import { z } from 'zod';
+import { finetune as runFinetuning } from '../defend/finetune.ts';
+import { validationAccuracy } from './accuracy.node.ts';
+import { defineCommand } from './command.node.ts';
+import { change, commonFields, defenceFields, finetuneFields, finetuneOptions } from './defend.node.ts';
+import { loadValidation, openModel, specOverrides } from './shared.node.ts';
+import { historyPoints } from './train.node.ts';
+import { inRunFolder } from './work.node.ts';
+
+export const finetune = defineCommand({
+  name: 'finetune',
+  description: "Trains any ONNX classifier further on the defender's clean images. Channels that were cut stay cut.",
+  examples: [['secateur finetune runs/prune-1/model.onnx --data mnist/ --epochs 5', 'after pruning, by hand what fineprune does at once']],
+  options: z.object({ ...defenceFields, ...finetuneFields, ...commonFields }),
+  run: (context, o) =>
+    inRunFolder(context, { command: 'finetune', options: o, tune: true }, async (work) => {
+      const { model, sha256 } = await openModel(o.model);
+      const validation = await work.step('reading data', () => loadValidation(o));
+      Object.assign(work.inputs, { model: sha256, validation: validation.sha256 });
+      const spec = specOverrides(o);
+      const before = await work.step('evaluating', () => validationAccuracy(work.runtime, model, validation, spec));
+      const result = await work.step('fine-tuning', () =>
+        runFinetuning(work.runtime, model, validation, { ...finetuneOptions(o, context), spec }),
+      );
+      const after = await work.step('evaluating', () => validationAccuracy(work.runtime, result.model, validation, spec));
+      return {
+        line: `fine-tuned ${o.epochs} epochs  validation ${change(before.value, after.value)}  seed ${o.seed}`,
+        tables: [
+          {
+            name: 'fine-tuning',
+            unit: 'rate',
+            cells: [
+              { row: 'before', column: 'validation accuracy', ...before },
+              { row: 'after', column: 'validation accuracy', ...after },
+            ],
+            notes: ['On the images that it was fine-tuned on: what it is worth is for secateur evaluate to say.'],
+          },
+        ],
+        model: result.model,
+        metrics: result.history,
+        media: { title: 'Fine-tuning', histories: [historyPoints('fine-tuned', result.history)] },
+      };
+    }),
+});

@@ -1,0 +1,158 @@
+/** `secateur inspect`: layers, what their channels do, which of them carry a backdoor, first-layer filters as a picture. */
+import { z } from 'zod';
+import { fail } from '../core/errors.ts';
+import { encodePng } from '../data/png.ts';
+import type { Cell, Table } from '../evaluate/result.ts';
+import { compareActivations, layerStatistics } from '../inspect/activations.ts';
+import { backdoorNeurons, describeRule, NeuronRule } from '../inspect/backdoor-neurons.ts';
+import { type Filters, firstFilters } from '../inspect/filters.ts';
+import { chooseLayer, describeLayers, type LayerLine } from '../inspect/layers.ts';
+import { triggered } from '../poison/poison.ts';
+import type { FilterPictures } from '../report/media.ts';
+import { shortFloats } from '../report/media.ts';
+import { probe } from '../runtime/probe.ts';
+import { defineCommand } from './command.node.ts';
+import { thinned } from './output.node.ts';
+import {
+  dataField,
+  loadTest,
+  loadValidation,
+  modelField,
+  openModel,
+  outFields,
+  runtimeFields,
+  specFields,
+  specOverrides,
+  splitFields,
+} from './shared.node.ts';
+import { attackField, readAttack, triggerFields } from './trigger.node.ts';
+import { inRunFolder } from './work.node.ts';
+
+const rule = NeuronRule.shape;
+
+export const inspect = defineCommand({
+  name: 'inspect',
+  description:
+    "Without --data: the layers and the filters. With --data: mean and maximum of every channel of one layer on the defender's clean images, and the dormant ones. With a trigger too: the same on triggered test images, and the backdoor neurons, by a rule that is printed with them.",
+  examples: [
+    ['secateur inspect model.onnx', 'which layers there are, and which one is pruned by default'],
+    ['secateur inspect runs/badnet/model.onnx --data mnist/ --attack runs/badnet', 'its backdoor neurons'],
+  ],
+  options: z.object({
+    ...modelField,
+    data: dataField.data.optional(),
+    layer: z.string().optional().meta({ description: 'layer to look at; default: the last convolution', placeholder: 'NAME' }),
+    ...attackField,
+    ...triggerFields,
+    rise: rule.rise.meta({
+      description: "a backdoor neuron rises by this much with the trigger, in units of the layer's mean clean activation",
+    }),
+    quiet: rule.quiet.meta({ description: '... and is at most this on clean images' }),
+    dormant: rule.dormant.meta({ description: 'a dormant neuron is below this on clean images' }),
+    ...splitFields,
+    ...outFields,
+    ...runtimeFields,
+    ...specFields,
+  }),
+  run: (context, o) =>
+    inRunFolder(context, { command: 'inspect', options: o }, async (work) => {
+      const attack = await readAttack(o);
+      if (attack && o.data === undefined) fail({ where: '--data', what: 'missing', expected: 'images to put the trigger on', exitCode: 2 });
+      const { model, sha256 } = await openModel(o.model);
+      work.inputs.model = sha256;
+      const types = await work.step('finding layers', () => probe(work.runtime, model, { batch: 2 }));
+      const layers = describeLayers(model, types);
+      const filters = filtersOf(model);
+      const { point } = chooseLayer(model, types, o.layer);
+      const media = { title: 'Inspection', ...(filters && { filters: [filterPictures(filters)] }) };
+      const files = filters && { 'filters.png': filterSheet(filters) };
+      const layerText = layersText(layers);
+      const line = `${layers.filter((l) => l.notCuttable === undefined).length} layers, ${point.layer} has ${point.channels} channels`;
+      if (o.data === undefined) return { line, tables: [], shown: [layerText], media, files, json: { layers } };
+
+      const data = o.data;
+      const spec = specOverrides(o);
+      const images = attack ? await loadTest({ ...o, data }) : await loadValidation({ ...o, data });
+      work.inputs[images.role] = images.sha256;
+      const withTrigger = attack && images.role === 'test' ? triggered(images, attack) : undefined;
+      const { clean, bad } = await work.step('activations', async () => {
+        if (!withTrigger) return { clean: await layerStatistics(work.runtime, model, point, images, { spec }), bad: undefined };
+        const both = await compareActivations(work.runtime, model, point, images, withTrigger, { spec });
+        return { clean: both.clean, bad: both.triggered };
+      });
+      const { rise, quiet, dormant } = o;
+      const report = backdoorNeurons(clean, bad ?? clean, { rise, quiet, dormant }, point.rankBy);
+      const backdoor = bad ? report.backdoor : [];
+      const words = describeRule(report.rule, report.unit);
+      const cells = Array.from({ length: clean.channels }, (_, c): Cell[] => {
+        const cell = (column: string, value: number): Cell => ({ row: String(c), column, value, n: images.count });
+        const means = [cell('clean mean', clean[point.rankBy][c]), cell('clean maximum', clean.max[c])];
+        return bad ? [...means, cell('triggered mean', bad[point.rankBy][c]), cell('triggered maximum', bad.max[c])] : means;
+      }).flat();
+      const table: Table = { name: `activations of ${point.layer}`, unit: 'activation', cells, notes: [words] };
+      const listed = (name: string, channels: readonly number[]): string =>
+        `${name} (${channels.length}): ${channels.length === 0 ? 'none' : channels.join(' ')}`;
+      const lists = [
+        ...(bad ? [listed('backdoor neurons, strongest first', backdoor)] : []),
+        listed('dormant, weakest first', report.dormant),
+        listed('dead', report.dead),
+      ];
+      const channels = Array.from({ length: clean.channels }, (_, c) => ({
+        channel: c,
+        clean: clean[point.rankBy][c],
+        triggered: (bad ?? clean)[point.rankBy][c],
+        backdoor: backdoor.includes(c),
+        dormant: report.dormant.includes(c),
+      }));
+      return {
+        line: `${point.layer}: ${bad ? `${backdoor.length} backdoor neurons, ` : ''}${report.dormant.length} dormant of ${point.channels} channels`,
+        tables: [table],
+        shown: [layerText, thinned(table)],
+        notes: lists,
+        files,
+        media: bad ? { ...media, activations: [{ model: 'model', layer: point.layer, channels, rule: words, n: images.count }] } : media,
+        json: { layers, layer: point.layer, backdoor: bad && backdoor, dormant: report.dormant, dead: report.dead },
+      };
+    }),
+});
+
+function layersText(layers: readonly LayerLine[]): string {
+  const lines = layers.map((l) =>
+    l.notCuttable === undefined
+      ? [l.layer, l.opType, `${l.channels} channels`, l.shape, l.follows, l.isDefault ? 'pruned by default' : '']
+      : [l.layer, l.opType, '', '', '', `not cut: ${l.notCuttable}`],
+  );
+  const widths = [0, 1, 2, 3, 4].map((i) => Math.max(...lines.map((line) => line[i].length)));
+  return ['layers', ...lines.map((line) => `  ${line.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd())].join('\n');
+}
+
+/** undefined for a network without convolutions. */
+function filtersOf(model: Parameters<typeof firstFilters>[0]): Filters | undefined {
+  const some = model.graph.nodes.some((n) => n.opType === 'Conv' && model.graph.initializers.get(n.inputs[1])?.dims.length === 4);
+  return some ? firstFilters(model) : undefined;
+}
+
+const filterPictures = ({ layer, count, height, width, weights }: Filters): FilterPictures => ({
+  ...{ model: 'model', layer, count, height, width, dedicated: [] },
+  weights: shortFloats(weights),
+});
+
+/** Grey: middle grey is 0, white and black are the largest weight of all, up or down. */
+function filterSheet({ count, height, width, weights }: Filters): Uint8Array {
+  const [zoom, gap, columns] = [8, 4, 8];
+  const rows = Math.ceil(count / columns);
+  const [stepX, stepY] = [width * zoom + gap, height * zoom + gap];
+  const [sheetWidth, sheetHeight] = [Math.min(count, columns) * stepX + gap, rows * stepY + gap];
+  const pixels = new Uint8Array(sheetWidth * sheetHeight).fill(255);
+  const largest = weights.reduce((a, v) => Math.max(a, Math.abs(v)), 0) || 1;
+  for (let f = 0; f < count; f++) {
+    const [left, top] = [gap + (f % columns) * stepX, gap + Math.floor(f / columns) * stepY];
+    for (let y = 0; y < height * zoom; y++) {
+      for (let x = 0; x < width * zoom; x++) {
+        const weight = weights[(f * height + Math.floor(y / zoom)) * width + Math.floor(x / zoom)];
+        pixels[(top + y) * sheetWidth + left + x] = Math.round(127.5 + (127.5 * weight) / largest);
+      }
+    }
+  }
+  return encodePng(pixels, sheetWidth, sheetHeight, 1);
+}

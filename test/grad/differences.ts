@@ -35,7 +35,7 @@ export function between(rng: Rng, dims: readonly number[], lo: number, hi: numbe
 /** Values at least 0.1 apart and 0.05 from zero, shuffled: no step of the differences crosses a kink or changes a maximum. */
 export function apart(rng: Rng, dims: readonly number[]): Tensor {
   const n = sizeOf(dims);
-  return f32(rng.shuffle(Float32Array.from({ length: n }, (_, i) => (i - Math.floor(n / 2) + 0.5) / 10)), dims);
+  return f32(rng.shuffle(Array.from({ length: n }, (_, i) => (i - Math.floor(n / 2) + 0.5) / 10)), dims);
 }
 
 export interface Check {

@@ -4,7 +4,7 @@ import { f32, type Tensor } from '../../src/core/tensor.ts';
 import { type GradientOptions, gradientGraph } from '../../src/grad/step.ts';
 import type { Model } from '../../src/onnx/model.ts';
 import { expectClose, smooth } from './differences.ts';
-import { classes, linear, net, typesOf, valueOf } from './nets.ts';
+import { classes, linear, net, numberOf, typesOf } from './nets.ts';
 import { runOnce } from './runtime.ts';
 
 /** The logits are the input, so that the loss can be written down by hand. */
@@ -22,8 +22,8 @@ async function evaluate(model: Model, x: Tensor, labels: Tensor, o: Partial<Grad
   const feeds = { [graph.feeds.x]: x, [graph.feeds.labels]: labels, ...(weights ? { [graph.feeds.weights!]: weights } : {}) };
   const values = await runOnce(graph.model, feeds);
   return {
-    loss: valueOf(values[graph.outputs.loss]),
-    correct: valueOf(values[graph.outputs.correct]),
+    loss: numberOf(values[graph.outputs.loss]),
+    correct: numberOf(values[graph.outputs.correct]),
     gradient: [...(values[graph.gradients.x].data as Float32Array)],
     logits: graph.outputs.logits,
   };

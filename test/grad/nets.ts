@@ -28,4 +28,4 @@ export const typesOf = (model: Model, batch: number): Promise<ValueTypes> => pro
 
 export const classes = (...values: number[]): Tensor => i64(values);
 export const scalar = (value: number): Tensor => f32([value], []);
-export const valueOf = (tensor: Tensor): number => Number(tensor.data[0]);
+export const numberOf = (tensor: Tensor): number => Number(tensor.data[0]);

@@ -49,13 +49,10 @@ describe('arithmetic', () => {
     ));
 
   it('Pow at zero, where naive formulas give no number', async () => {
-    const graph = (p: number) => ({
-      inputs: { x: f32([0, 1], [2]), p: f32([p, p], [2]) },
-      wrt: ['x'],
-      graph: (g) => g.op('Pow', ['x', 'p']),
-    });
-    await checkGradients(graph(0) as never);
-    await checkGradients(graph(2) as never);
+    for (const p of [0, 2]) {
+      const inputs = { x: f32([0, 1], [2]), p: f32([p, p], [2]) };
+      await checkGradients({ inputs, wrt: ['x'], graph: (g) => g.op('Pow', ['x', 'p']) });
+    }
   });
 
   it('Cast to float64 and back', () =>

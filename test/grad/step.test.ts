@@ -8,7 +8,7 @@ import { float, type Model } from '../../src/onnx/model.ts';
 import { lower } from '../../src/runtime/lowerings/lower.ts';
 import { openStep } from '../../src/runtime/step.ts';
 import { between, expectClose, forAll, smooth } from './differences.ts';
-import { classes, linear, net, scalar, typesOf, valueOf } from './nets.ts';
+import { classes, linear, net, numberOf, scalar, typesOf } from './nets.ts';
 import { inProcess, runOnce } from './runtime.ts';
 
 const x = smooth(Rng.from(11), [4, 3]);
@@ -24,7 +24,7 @@ async function train(step: TrainingStep, steps: number, rate = 0.1, o: { x?: Ten
   const feeds = { [step.feeds.x]: o.x ?? x, [step.feeds.labels]: labels, [step.feeds.learningRate]: scalar(rate) };
   const losses: number[] = [];
   try {
-    for (let i = 0; i < steps; i++) losses.push(valueOf((await session.run(feeds))[step.outputs.loss]));
+    for (let i = 0; i < steps; i++) losses.push(numberOf((await session.run(feeds))[step.outputs.loss]));
     return { losses, state: await session.state() };
   } finally {
     await session.close();
@@ -112,7 +112,7 @@ describe('a training step', () => {
           [4, 3],
         );
       const [up, down] = [await at(moved(0.01)), await at(moved(-0.01))];
-      numeric.push((valueOf(up[step.outputs.loss]) - valueOf(down[step.outputs.loss])) / 0.02);
+      numeric.push((numberOf(up[step.outputs.loss]) - numberOf(down[step.outputs.loss])) / 0.02);
     }
     await session.close();
     expectClose('input gradient', numbers(gradient), numeric, 1e-3);
@@ -129,7 +129,7 @@ describe('a training step', () => {
     const lossAt = async (w: Tensor): Promise<{ loss: number; gradient: number[] }> => {
       const model = withWeights(graph.model, { w });
       const values = await runOnce(model, { x, [graph.feeds.labels]: labels });
-      return { loss: valueOf(values[graph.outputs.loss]), gradient: numbers(values[graph.gradients.w]) };
+      return { loss: numberOf(values[graph.outputs.loss]), gradient: numbers(values[graph.gradients.w]) };
     };
     const w = forked.graph.initializers.get('w')!;
     const { gradient } = await lossAt(w);
@@ -199,7 +199,7 @@ describe('batch normalisation in training mode', () => {
           // Scale and shift are constants of this graph.
           const same = p.scale === point.scale && p.shift === point.shift;
           const values = same ? await session.run(feeds) : await runOnce(withWeights(graph.model, p), feeds);
-          return { loss: valueOf(values[graph.outputs.loss]), values };
+          return { loss: numberOf(values[graph.outputs.loss]), values };
         };
         const { values } = await at(point);
         for (const [name, tensor] of Object.entries(point)) {

@@ -17,7 +17,7 @@ export class TorchPeer {
   /** undefined, with the reason on stderr, where there is no PyTorch. */
   static async start(threads: number): Promise<TorchPeer | undefined> {
     const script = fileURLToPath(new URL('./torch-step.py', import.meta.url));
-    const child = spawn('/usr/bin/python3', [script, String(threads)], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(process.env.SECATEUR_PYTHON ?? '/usr/bin/python3', [script, String(threads)], { stdio: ['pipe', 'pipe', 'pipe'] });
     let errors = '';
     child.stderr?.on('data', (chunk) => {
       errors += chunk;

@@ -41,8 +41,9 @@ export function significant(value: number, digits = 3): string {
   return fixed(value, Math.max(0, digits - 1 - magnitude));
 }
 
-/** Seconds as `0.42 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`. */
+/** Seconds as `10.5 ms`, `0.42 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`. */
 export function duration(seconds: number): string {
+  if (seconds > 0 && seconds < 0.1) return `${significant(seconds * 1000)}${BEFORE_UNIT}ms`;
   if (seconds < 10) return `${fixed(seconds, 2)}${BEFORE_UNIT}s`;
   if (seconds < 59.95) return `${fixed(seconds, 1)}${BEFORE_UNIT}s`;
   const whole = Math.round(seconds);

@@ -86,7 +86,9 @@ details{margin:12px 0;border:1px solid var(--rule);border-radius:8px;background:
 figure details{margin:14px 0 2px;background:none;}
 summary{cursor:pointer;padding:10px 0;font-weight:600;font-size:.92rem;color:var(--accent);}
 details[open]>summary{border-bottom:1px solid var(--grid);}
-.beside{display:grid;grid-template-columns:auto minmax(13rem,1fr);gap:0 40px;align-items:start;}
+.beside{display:flex;flex-wrap:wrap;gap:0 40px;align-items:start;}
+.beside>.scroll{max-width:100%;}
+.beside>.notes{flex:1 1 13rem;}
 .notes{border-left:4px solid var(--rule);padding:2px 0 2px 16px;margin:16px 0;font-size:.93rem;}
 .notes ul{margin:0;padding:0;list-style:none;display:grid;gap:6px;max-width:78ch;}
 pre{background:var(--sunken);border:1px solid var(--rule);border-radius:8px;padding:14px 16px;overflow-x:auto;font:.9rem/1.5 var(--mono);margin:12px 0;white-space:pre-wrap;overflow-wrap:anywhere;}
@@ -100,7 +102,6 @@ td:not(.words){white-space:nowrap;}
 .facts dt{color:var(--ink-soft);font-size:.8rem;} .facts dd{margin:0;font-weight:600;overflow-wrap:anywhere;}
 .meter{display:inline-block;width:clamp(60px,14vw,180px);height:.62em;background:linear-gradient(var(--clean),var(--clean)) left/var(--share) 100% no-repeat,var(--sunken);border-radius:2px;print-color-adjust:exact;-webkit-print-color-adjust:exact;}
 footer{margin-top:64px;padding-top:16px;border-top:1px solid var(--rule);color:var(--ink-soft);font-size:.86rem;}
-@media (max-width:900px){.beside{grid-template-columns:minmax(0,1fr);}}
 @media (max-width:640px){
 .page{padding:24px 16px 48px;}
 figure{padding:14px 12px 12px;}

@@ -21,6 +21,8 @@ describe('numbers', () => {
     [significant(1234.5), '1235'],
     [significant(0.0000123), '1.23e\u22125'],
     [significant(0), '0'],
+    [duration(0.01052), '10.5\u00a0ms'],
+    [duration(0), '0.00\u00a0s'],
     [duration(0.416), '0.42\u00a0s'],
     [duration(59.96), '1\u00a0min 00\u00a0s'],
     [duration(125), '2\u00a0min 05\u00a0s'],

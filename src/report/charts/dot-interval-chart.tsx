@@ -97,15 +97,23 @@ interface TextPlace {
   readonly free: boolean;
 }
 
-/** Where the text of a dot goes: behind the whisker's right end, else before its left end, else over the longer half of the whisker. */
+/**
+ * Where the text of a dot goes: right behind its whisker or before it, beyond the paper's diamond only where that is in the way; else
+ * over the longer half of the whisker.
+ */
 function textPlace(value: DotValue, x: (value: number) => number, left: number, right: number, text: string): TextPlace {
   const at = x(value.value);
-  const marks = value.paper === undefined ? [at] : [at, x(value.paper)];
-  const end = Math.max(x(value.high ?? value.value), ...marks.map((m) => m + 5)) + 6;
-  const start = Math.min(x(value.low ?? value.value), ...marks.map((m) => m - 5)) - 6;
+  const paper = value.paper === undefined ? undefined : x(value.paper);
   const width = textWidth(text);
-  if (end + width <= right) return { x: end, anchor: 'start', free: true };
-  if (start - width >= left) return { x: start, anchor: 'end', free: true };
+  const covers = (from: number): boolean => paper !== undefined && paper + 8 > from && paper - 8 < from + width;
+  const high = Math.max(at + 5, x(value.high ?? value.value)) + 6;
+  const low = Math.min(at - 5, x(value.low ?? value.value)) - 6;
+  const starts = paper === undefined ? [high] : [high, Math.max(high, paper + 11)];
+  const ends = paper === undefined ? [low] : [low, Math.min(low, paper - 11)];
+  const start = starts.find((from) => from + width <= right && !covers(from));
+  if (start !== undefined) return { x: start, anchor: 'start', free: true };
+  const end = ends.find((to) => to - width >= left && !covers(to - width));
+  if (end !== undefined) return { x: end, anchor: 'end', free: true };
   const rightward = right - at > at - left;
   return { x: rightward ? at + 10 : at - 10, anchor: rightward ? 'start' : 'end', free: false };
 }

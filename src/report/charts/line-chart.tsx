@@ -37,12 +37,12 @@ export interface LineChartProps extends ChartText {
 }
 
 const WIDTH = 420;
-const HEIGHT = 280;
+const HEIGHT = 288;
 const TALL: Plot = { left: 46, right: WIDTH - 14, top: 32, bottom: HEIGHT - 44 };
 /** Leaves a line for the texts of stops above the plot, clear of labels just above a curve at its top. */
-const STOPPED: Plot = { ...TALL, top: 50 };
+const STOPPED: Plot = { ...TALL, top: 58 };
 /** Base line of the texts of stops. */
-const STOP_TEXT = 22;
+const STOP_TEXT = 30;
 /** More points than this are a curve; fewer are points that a line joins. */
 const MANY = 12;
 

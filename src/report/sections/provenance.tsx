@@ -19,7 +19,7 @@ export function OtherSection({ result }: SectionProps): JSX.Element | null {
   return (
     <Section id="other" title={tables.length === 1 ? sentence(tables[0].name) : 'More tables'}>
       {tables.map((t) => (
-        <NumbersAndNotes key={t.name} summary={sentence(t.name)} notes={t.notes} open>
+        <NumbersAndNotes key={t.name} summary={tables.length === 1 ? 'Numbers' : sentence(t.name)} notes={t.notes} open>
           <NumbersTable table={t} caption={`${sentence(t.name)}.`} />
         </NumbersAndNotes>
       ))}
@@ -81,13 +81,13 @@ export function ProvenanceSection({ result, media }: SectionProps): JSX.Element 
           <PlainTable
             caption={`Wall time of each step and resident memory at its end. Together ${duration(total)}; largest ${bytes(peak)}.`}
             fill
-            head={['step', 'time', 'drawn', 'memory']}
-            words={[2]}
+            head={['step', 'time', 'memory', 'time, drawn']}
+            words={[3]}
             rows={p.steps.map((s) => [
               s.name,
               duration(s.seconds),
-              <span class="meter" key={s.name} style={`--share:${((100 * s.seconds) / longest).toFixed(1)}%`} />,
               bytes(s.rssBytes),
+              <span class="meter" key={s.name} style={`--share:${((100 * s.seconds) / longest).toFixed(1)}%`} />,
             ])}
           />
         </Figure>

@@ -1,13 +1,8 @@
 /** `secateur evaluate`: the judge. Clean accuracy, and attack success where a trigger is named. */
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
-import { predict } from '../data/forward.ts';
-import { attackRates } from '../evaluate/rates.ts';
-import type { Cell, Table } from '../evaluate/result.ts';
-import type { Rate } from '../evaluate/wilson.ts';
-import { triggered } from '../poison/poison.ts';
-import { accuracyOf } from './accuracy.node.ts';
 import { defineCommand } from './command.node.ts';
+import { judge } from './judge.node.ts';
 import { percent } from './output.node.ts';
 import { dataField, loadTest, modelField, openModel, outFields, runtimeFields, specFields, specOverrides } from './shared.node.ts';
 import { attackField, readAttack, triggerFields } from './trigger.node.ts';
@@ -45,40 +40,20 @@ export const evaluate = defineCommand({
       const test = await work.step('reading data', () => loadTest(o));
       Object.assign(work.inputs, { model: sha256, test: test.sha256 });
       const spec = specOverrides(o);
-      const clean = await work.step('clean images', () => accuracyOf(work.runtime, model, test, spec));
-      const cells: Cell[] = column('clean accuracy', test.classes, clean.perClass, clean.accuracy);
-      const words = [`clean ${percent(clean.accuracy.value, 1)}`];
+      const { line, table, clean, attack: hit } = await work.step('evaluating', () => judge(work.runtime, model, test, { spec, attack }));
       const broken: string[] = [];
       if (o.minClean !== undefined && clean.accuracy.value < o.minClean) {
         broken.push(`clean accuracy ${percent(clean.accuracy.value)} is below ${percent(o.minClean)}`);
       }
-      if (attack) {
-        const images = triggered(test, attack);
-        const { labels, classes } = await work.step('triggered images', () => predict(work.runtime, model, images, { spec }));
-        const { success, successPerClass, robust, robustPerClass } = attackRates(labels, images.labels, images.targets, classes);
-        cells.push(...column('attack success', test.classes, successPerClass, success));
-        cells.push(...column('robust accuracy', test.classes, robustPerClass, robust));
-        words.push(`triggered ${percent(success.value, 1)} (ASR)`);
-        if (o.maxAttack !== undefined && success.value > o.maxAttack) {
-          broken.push(`attack success ${percent(success.value)} is above ${percent(o.maxAttack)}`);
-        }
+      if (o.maxAttack !== undefined && hit && hit.success.value > o.maxAttack) {
+        broken.push(`attack success ${percent(hit.success.value)} is above ${percent(o.maxAttack)}`);
       }
-      const table: Table = {
-        name: 'test images',
-        unit: 'rate',
-        cells,
-        notes: attack && [`Trigger ${attack.trigger.kind}, ${attack.labelMap.kind}.`],
-      };
       return {
-        line: [...words, ...broken].join('  '),
+        line: [line, ...broken].join('  '),
         tables: [table],
         media: { title: 'Evaluation' },
+        json: { broken },
         exitCode: broken.length > 0 ? 3 : 0,
       };
     }),
 });
-
-function column(name: string, classes: readonly string[], perClass: readonly Rate[], all: Rate): Cell[] {
-  const rows = perClass.map((rate, i): Cell => ({ row: classes[i], column: name, ...rate }));
-  return [...rows, { row: 'all', column: name, ...all }].filter((cell) => cell.n !== 0);
-}

@@ -7,7 +7,7 @@ import { defineCommand } from './command.node.ts';
 import { change, commonFields, curveTable, defenceFields, finetuneFields, finetuneOptions, pruneFields } from './defend.node.ts';
 import { thinned } from './output.node.ts';
 import { loadValidation, openModel, specOverrides } from './shared.node.ts';
-import { historyPoints } from './train.node.ts';
+import { historyPoints } from './training.node.ts';
 import { inRunFolder } from './work.node.ts';
 
 export const fineprune = defineCommand({

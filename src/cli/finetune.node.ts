@@ -5,7 +5,7 @@ import { validationAccuracy } from './accuracy.node.ts';
 import { defineCommand } from './command.node.ts';
 import { change, commonFields, defenceFields, finetuneFields, finetuneOptions } from './defend.node.ts';
 import { loadValidation, openModel, specOverrides } from './shared.node.ts';
-import { historyPoints } from './train.node.ts';
+import { historyPoints } from './training.node.ts';
 import { inRunFolder } from './work.node.ts';
 
 export const finetune = defineCommand({

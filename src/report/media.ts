@@ -54,7 +54,7 @@ export const FilterPictures = z.object({
   width: z.number().int().positive(),
   /** `[K,kh,kw]` row-major. */
   weights: z.array(z.number()),
-  /** Indices of filters dedicated to the trigger; empty for a clean model. */
+  /** Indices of filters dedicated to the trigger; empty for a clean model, and where nobody looked. */
   dedicated: z.array(z.number().int().nonnegative()),
   caption: z.string().optional(),
 });

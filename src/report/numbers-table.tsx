@@ -67,7 +67,7 @@ export function NumbersTable({ table, caption, rowTitle = '' }: Props): JSX.Elem
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={row} class={row === 'average' ? 'total' : undefined}>
+            <tr key={row} class={row === 'average' || row === 'all' ? 'total' : undefined}>
               <th scope="row">
                 {row}
                 {place === 'row' && count(table.cells.filter((c) => c.row === row))}
@@ -97,18 +97,20 @@ function captionFacts(table: Table, place: CountPlace): string {
   const facts: string[] = [];
   const n = table.cells[0]?.n;
   if (place === 'caption' && n !== undefined) facts.push(`n = ${integer(n)} in every cell.`);
-  facts.push(`${sentence(seedFacts(table.cells))}.`);
+  const seeds = seedFacts(table.cells);
+  if (seeds !== '') facts.push(`${sentence(seeds)}.`);
   return facts.join(' ');
 }
 
-/** How many seeds the cells rest on, and which interval that makes: `one seed, 95 % Wilson interval`. */
+/** How many seeds the cells rest on, where that is known, and which interval that makes: `one seed, 95 % Wilson interval`. */
 export function seedFacts(cells: readonly Cell[]): string {
   const seeds = [...new Set(cells.map((c) => c.seeds ?? 1))].sort((a, b) => a - b);
   const interval = cells.some((c) => c.low !== undefined && c.high !== undefined);
   if (seeds.length > 1) return `${seeds[0]} to ${seeds.at(-1)} seeds${interval ? ', 95 % intervals' : ''}`;
+  const known = cells.some((c) => c.seeds !== undefined);
   const many = seeds[0] > 1;
   const kind = many ? "mean and 95 % interval over seeds (Student's\u00a0t)" : '95 % Wilson interval';
-  return interval ? `${seedWords(seeds[0])}, ${kind}` : seedWords(seeds[0]);
+  return [known ? seedWords(seeds[0]) : undefined, interval ? kind : undefined].filter((w) => w !== undefined).join(', ');
 }
 
 function CellNumbers({ cell, format, showCount }: { cell: Cell | undefined; format: CellFormat; showCount: boolean }): JSX.Element {

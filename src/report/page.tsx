@@ -67,11 +67,13 @@ export function Page(props: SectionProps): JSX.Element {
             <p class="eyebrow">Secateur · recipe {result.recipe}</p>
             <h1>{title}</h1>
             <p class="headline">{headlineOf(result, media)}</p>
-            <p class="runline">
-              {seeds.length > 1
-                ? `${seeds.length} seeds (${list(seeds.map(String))}); values are means over them, with 95 % intervals.`
-                : `One seed${seeds.length === 1 ? ` (${seeds[0]})` : ''}: intervals cover the choice of test images, not the luck of training.`}
-            </p>
+            {seeds.length > 0 && (
+              <p class="runline">
+                {seeds.length > 1
+                  ? `${seeds.length} seeds (${list(seeds.map(String))}); values are means over them, with 95 % intervals.`
+                  : `One seed (${seeds[0]}): intervals cover the choice of test images, not the luck of training.`}
+              </p>
+            )}
             <Tiles verdicts={verdictsOf(result, media)} />
           </header>
           <nav class="contents" aria-label="Contents">
@@ -116,7 +118,11 @@ function Tiles({ verdicts }: { verdicts: readonly Verdict[] }): JSX.Element | nu
         const format = cellFormat(v.unit, [{ row: '', column: '', ...v }]);
         const interval =
           v.low !== undefined && v.high !== undefined ? `95 %: ${format.value(v.low)} to ${format.value(v.high)}` : undefined;
-        const facts = [interval, v.n !== undefined ? `n = ${integer(v.n)}` : undefined, seedWords(v.seeds)].filter((f) => f !== undefined);
+        const facts = [
+          interval,
+          v.n !== undefined ? `n = ${integer(v.n)}` : undefined,
+          v.seeds !== undefined ? seedWords(v.seeds) : undefined,
+        ].filter((f) => f !== undefined);
         return (
           <li key={v.label} class={`tile-card tile-${v.tone}`}>
             <span class="tile-label">{v.label}</span>

@@ -10,5 +10,12 @@ import { Page } from './page.tsx';
  * as a plain table. Names and notes are escaped.
  */
 export function renderReport(result: Result, media: ReportMedia = {}): string {
-  return `<!doctype html>\n${renderToString(<Page result={result} media={media} />)}\n`;
+  const labelled = result.provenance.seeds.length === 1 ? withOneSeed(result) : result;
+  return `<!doctype html>\n${renderToString(<Page result={labelled} media={media} />)}\n`;
+}
+
+/** Where the whole run has one seed, every number rests on one, said or not: a single-seed number is labelled so. */
+function withOneSeed(result: Result): Result {
+  const tables = result.tables.map((t) => ({ ...t, cells: t.cells.map((c) => ({ ...c, seeds: c.seeds ?? 1 })) }));
+  return { ...result, tables };
 }

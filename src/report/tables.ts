@@ -73,9 +73,9 @@ export function shared<T>(cells: readonly Cell[], pick: (cell: Cell) => T | unde
   return cells.every((c) => pick(c) === first) ? first : undefined;
 }
 
-/** The attack that a panel's data belongs to, by the word that tools use: `baseline` -> `Baseline attack`. */
+/** What a panel is about, by the subject of its columns: `baseline` -> `Baseline attack (BadNet)`. */
 export function attackTitle(subject: string): string {
-  if (subject === '') return 'All models';
+  if (subject === '') return 'The model';
   if (subject === 'baseline') return 'Baseline attack (BadNet)';
   if (subject === 'pruning-aware') return 'Pruning-aware attack';
   return subject.charAt(0).toUpperCase() + subject.slice(1);

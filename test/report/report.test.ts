@@ -224,6 +224,27 @@ describe('input that differs', () => {
     expect(page).toContain('1 to 3 seeds, 95 % intervals.');
   });
 
+  it('a number without seeds is labelled by the run: one seed, or none', () => {
+    const cells = [{ row: 'a', column: 'b', value: 0.25, n: 100, low: 0.2, high: 0.3 }];
+    const tables = [{ name: 'own', unit: 'rate' as const, cells }];
+    const page = (seeds: number[]): string => renderReport({ ...result, tables, provenance: { ...result.provenance, seeds } }, {});
+    expect(page([7])).toContain('Own. n = 100 in every cell. One seed, 95 % Wilson interval.');
+    expect(page([7])).toContain('One seed (7)');
+    expect(page([])).toContain('Own. n = 100 in every cell. 95 % Wilson interval.');
+    expect(page([]).toLowerCase()).not.toContain('one seed');
+  });
+
+  it('a defender who knows of no attack gets a curve without talk of one', () => {
+    const cells = Array.from({ length: 20 }, (_, i) => ({ row: String(i), column: 'validation accuracy', value: 1 - i / 40, n: 500 }));
+    const tables = [{ name: 'pruning curve', unit: 'rate' as const, cells }];
+    const stops = [{ attack: 'validation', cut: 3, of: 19, layer: 'conv2', threshold: 0.05 }];
+    const page = renderReport({ ...result, tables }, { stops });
+    expect(page).toContain('stop: 3 of 19 cut');
+    expect(page).toContain('<h3>The model</h3>');
+    expect(page).not.toMatch(/Attack success is/);
+    expect(page).toContain('within 5 points');
+  });
+
   it('an empty run still has its provenance', () => {
     const page = renderReport({ ...result, recipe: 'demo', tables: [] }, {});
     expect(page).toContain('Backdoors in a neural network: demo');

@@ -19,7 +19,8 @@ export function FiltersSection({ media }: SectionProps): JSX.Element | null {
       lead={
         <>
           Each tile is one filter of the first layer: <KeyWord tone="triggered">positive</KeyWord> and{' '}
-          <KeyWord tone="clean">negative</KeyWord> weights, the stronger the more colour. Framed filters are dedicated to the trigger.
+          <KeyWord tone="clean">negative</KeyWord> weights, the stronger the more colour.
+          {filters.some((f) => f.dedicated.length > 0) && ' Framed filters are dedicated to the trigger.'}
         </>
       }
     >
@@ -51,19 +52,19 @@ function Filters({ filters, id }: { filters: FilterPictures; id: string }): JSX.
     bitmap: heatBitmap(weights.slice(k * area, (k + 1) * area), width, height, max),
     marked: dedicated.includes(k),
   }));
-  const found =
-    dedicated.length === 0 ? 'No filter is dedicated to a trigger.' : `Dedicated to the trigger: ${list(dedicated.map(String))}.`;
+  const found = dedicated.length === 0 ? '' : ` Dedicated to the trigger: ${list(dedicated.map(String))}.`;
+  const what = `${integer(count)} filters of ${height}×${width} in ${filters.layer}; full colour is ${significant(max)}.${found}`;
   return (
     <Figure
       title={filters.model}
       caption={
         <>
           {filters.caption && `${filters.caption} `}
-          {integer(count)} filters of {height}×{width} in {filters.layer}; full colour is {significant(max)}. {found}
+          {what}
         </>
       }
     >
-      <TileGrid id={id} title={`First-layer filters of ${filters.model}`} description={found} tiles={tiles} columns={columnsFor(count)} />
+      <TileGrid id={id} title={`First-layer filters of ${filters.model}`} description={what} tiles={tiles} columns={columnsFor(count)} />
     </Figure>
   );
 }

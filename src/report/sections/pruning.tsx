@@ -6,13 +6,14 @@ import { cellFormat, fixed, integer, list, percentSign } from '../format.ts';
 import type { PruningStop, ReportMedia } from '../media.ts';
 import { NumbersTable } from '../numbers-table.tsx';
 import { Figure, KeyWord, NumbersAndNotes, Panels, Section } from '../parts.tsx';
-import { attackTitle, cellAt, findTable, rowNumber, rowsOf, subjectsOf } from '../tables.ts';
+import { attackTitle, cellAt, columnParts, columnsOf, findTable, rowNumber, rowsOf, subjectsOf } from '../tables.ts';
 import { toneOf } from '../theme.ts';
 import type { SectionProps } from './context.ts';
 
 export function PruningSection({ result, media }: SectionProps): JSX.Element | null {
   const table = findTable(result, 'pruning curve');
   if (!table) return null;
+  const attacked = columnsOf(table).some((c) => columnParts(c).metric === 'attack success');
   const numeric = rowsOf(table).every((row) => Number.isFinite(rowNumber(row)));
   return (
     <Section
@@ -22,8 +23,12 @@ export function PruningSection({ result, media }: SectionProps): JSX.Element | n
       lead={
         <>
           Channels are cut in the order of their mean activation on the defender's clean images, quietest first. The defender watches clean
-          validation accuracy alone and stops when it has fallen too far. <KeyWord tone="triggered">Attack success</KeyWord> is measured by
-          the judge, afterwards.
+          validation accuracy alone and stops when it has fallen too far.{' '}
+          {attacked && (
+            <>
+              <KeyWord tone="triggered">Attack success</KeyWord> is measured by the judge, afterwards.
+            </>
+          )}
         </>
       }
     >

@@ -14,6 +14,11 @@ const entry = (name: string, summary: string, load: () => Promise<Command>): Ent
 export const entries: readonly Entry[] = [
   entry('train', 'train an honest network', async () => (await import('./train.node.ts')).train),
   entry('attack badnet', 'train on poisoned data', async () => (await import('./attack-badnet.node.ts')).attackBadnet),
+  entry(
+    'attack pruning-aware',
+    'a backdoor that pruning does not reach',
+    async () => (await import('./attack-pruning-aware.node.ts')).attackPruningAware,
+  ),
   entry('inspect', 'layers, activations, backdoor and dormant neurons', async () => (await import('./inspect.node.ts')).inspect),
   entry('prune', 'cut what clean data does not use', async () => (await import('./prune.node.ts')).prune),
   entry('finetune', 'train on with clean data', async () => (await import('./finetune.node.ts')).finetune),

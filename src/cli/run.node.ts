@@ -106,7 +106,7 @@ function place(program: Commander, entry: Entry, io: Io): Commander {
   let parent = program;
   if (words.length > 1) {
     const found = program.commands.find((c) => c.name() === words[0]);
-    parent = found ?? newCommander(words[0], io).description(`${words[0]}s, one by one: secateur ${words[0]} --help`);
+    parent = found ?? newCommander(words[0], io).description('the attacks; secateur attack NAME --help has the options of one');
     if (!found) program.addCommand(parent);
   }
   const command = newCommander(words[words.length - 1], io)

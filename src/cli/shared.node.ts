@@ -114,28 +114,34 @@ export interface Parts {
   readonly test?: Dataset<'test'>;
 }
 
+type Loading = Values<typeof dataField & typeof splitFields> & { labels?: string[] };
+
 /** For those who train: what is left when the defender's images are held out. */
-export async function loadParts(o: Values<typeof dataField & typeof splitFields> & { labels?: string[] }): Promise<Parts> {
+export async function loadParts(o: Loading): Promise<Parts> {
+  const { train, test } = await loadTraining(o);
+  return { ...split(train, { validation: heldOut(o) }, o.splitSeed), test };
+}
+
+/** For attackers who tune: the same, and images of the attacker's own taken out of what is left. */
+export async function loadAttackerParts(o: Loading & { tune: number }): Promise<Parts & { readonly tune: Dataset<'tune'> }> {
+  const { train, test } = await loadTraining(o);
+  return { ...split(train, { validation: heldOut(o), tune: o.tune }, o.splitSeed), test };
+}
+
+async function loadTraining(o: Loading): Promise<{ train: Dataset<'train'>; test?: Dataset<'test'> }> {
   const { train, test } = await loadData(o.data, { classes: o.labels });
-  if (!train) return missing(o.data, 'training');
-  if (o.validation === 'all') {
-    return fail({
-      where: '--validation',
-      what: 'nothing would be left to train on',
-      expected: 'a share below 1 or a number',
-      got: 'all',
-      exitCode: 2,
-    });
-  }
-  return { ...split(train, { validation: o.validation }, o.splitSeed), test };
+  return train ? { train, test } : missing(o.data, 'training');
+}
+
+function heldOut({ validation }: Loading): number {
+  if (validation !== 'all') return validation;
+  const what = 'nothing would be left to train on';
+  return fail({ where: '--validation', what, expected: 'a share below 1 or a number', got: 'all', exitCode: 2 });
 }
 
 /** For those who defend: the clean validation images and nothing else. */
-export async function loadValidation(
-  o: Values<typeof dataField & typeof splitFields> & { labels?: string[] },
-): Promise<Dataset<'validation'>> {
-  const { train } = await loadData(o.data, { classes: o.labels });
-  if (!train) return missing(o.data, 'training');
+export async function loadValidation(o: Loading): Promise<Dataset<'validation'>> {
+  const { train } = await loadTraining(o);
   if (o.validation !== 'all') return split(train, { validation: o.validation }, o.splitSeed).validation;
   return subset(
     train,

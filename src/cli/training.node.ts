@@ -126,7 +126,7 @@ export async function beginOrResume<S extends z.ZodObject<typeof trainerFields>>
 }
 
 /** The part of the loop's options that flags give. */
-function trainOptions(o: TrainerValues): TrainOptions {
+function trainOptions(o: Omit<TrainerValues, 'checkpointEvery' | 'resume'> & { checkpointEvery?: number }): TrainOptions {
   const { weightDecay, momentum, nesterov } = o;
   return {
     epochs: o.epochs,
@@ -180,6 +180,15 @@ export function loopOptions(
       },
     },
   };
+}
+
+/** The same without checkpoints and validation, for commands that train several times. */
+export function plainLoopOptions(
+  context: Context,
+  o: Omit<TrainerValues, 'checkpointEvery' | 'resume' | 'data'>,
+  spec: Partial<ModelSpec>,
+): TrainOptions {
+  return { ...trainOptions(o), spec, batchNorm: o.batchNorm, signal: context.signal, onProgress: context.progress.train };
 }
 
 /** From a state that diverges nothing good can be gone on with, so it is not kept. */

@@ -123,7 +123,7 @@ export function checkOwnStatistics(norms: readonly TrainedNorm[], graph: Graph):
           where: 'grad',
           what: `"${labelOf(other)}" and "${labelOf(node)}" share the running statistics "${name}"`,
           expected: 'statistics of its own for each BatchNormalization',
-          hint: 'unshareStatistics(model) first, or --batch-norm inference',
+          hint: '--batch-norm inference, or unshareStatistics(model) first',
         });
       }
       owners.set(name, node);

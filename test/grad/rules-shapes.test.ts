@@ -123,11 +123,14 @@ const cuts = dims(1, 3, 6).chain((d) =>
             fromEnd: fc.boolean(),
             open: fc.boolean(),
             skip: fc.boolean(),
+            beyond: fc.boolean(),
           })
-          .map(({ a, b, step, fromEnd, open, skip }) => {
+          .map(({ a, b, step, fromEnd, open, skip, beyond }) => {
             const [low, high] = [Math.min(a, b), Math.max(a, b)];
             const start = step > 0 ? low : high;
             const end = step > 0 ? (open ? 2 ** 31 : high + 1) : open || low === 0 ? -(2 ** 31) : low - 1;
+            // Far outside means from the first (or, backwards, from the last) element.
+            if (beyond) return { start: step > 0 ? -(2 ** 31) : 2 ** 31, end, step, skip };
             return { start: fromEnd ? start - size : start, end, step, skip };
           }),
       ),

@@ -276,7 +276,7 @@ describe('batch normalisation in training mode', () => {
     });
     await expect(stepOf(twice, { logits: 'fc.out', batchNorm: 'training' })).rejects.toThrow(
       'grad: "norm1" and "norm2" share the running statistics "mean", expected statistics of its own for each BatchNormalization. ' +
-        'Try unshareStatistics(model) first, or --batch-norm inference.',
+        'Try --batch-norm inference, or unshareStatistics(model) first.',
     );
     const step = await stepOf(unshareStatistics(twice), { logits: 'fc.out', batchNorm: 'training' });
     expect(step.stored.filter((name) => /mean|variance/.test(name))).toEqual(['mean', 'variance', 'mean.norm2', 'variance.norm2']);

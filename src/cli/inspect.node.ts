@@ -83,7 +83,9 @@ export const inspect = defineCommand({
       const { rise, quiet, dormant } = o;
       const report = backdoorNeurons(clean, bad ?? clean, { rise, quiet, dormant }, point.rankBy);
       const backdoor = bad ? report.backdoor : [];
-      const words = describeRule(report.rule, report.unit);
+      const words = bad
+        ? describeRule(report.rule, report.unit)
+        : `A dormant neuron: mean below ${dormant} on clean inputs, in units of the layer's mean clean activation (${report.unit.toPrecision(3)}).`;
       const cells = Array.from({ length: clean.channels }, (_, c): Cell[] => {
         const cell = (column: string, value: number): Cell => ({ row: String(c), column, value, n: images.count });
         const means = [cell('clean mean', clean[point.rankBy][c]), cell('clean maximum', clean.max[c])];

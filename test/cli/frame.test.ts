@@ -1,30 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { explain } from '../../src/cli/errors.node.ts';
-import { commandLine, type Io, main, version } from '../../src/cli/run.node.ts';
+import { commandLine, version } from '../../src/cli/run.node.ts';
 import { SecateurError } from '../../src/core/errors.ts';
 import { cli } from './cli.ts';
-
-/** Runs in this process; for what needs no process of its own. */
-async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const io: Io = {
-    out: (text) => {
-      out += text;
-    },
-    err: {
-      isTTY: false,
-      color: false,
-      columns: 80,
-      write: (text) => {
-        err += text;
-      },
-    },
-    env: {},
-  };
-  const code = await main(argv, io);
-  return { code, out, err };
-}
+import { run } from './in-process.ts';
 
 describe('wrong usage: exit code 2, a suggestion, nothing on stdout', () => {
   test.each([
@@ -40,6 +19,15 @@ describe('wrong usage: exit code 2, a suggestion, nothing on stdout', () => {
     expect(err).toMatch(message);
   });
 
+  test('a group without a command', async () => {
+    const { code, out, err } = await run('attack');
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(/^Usage: secateur attack .*badnet .*pruning-aware /s);
+    expect((await run('attack', 'badnets')).err).toBe(
+      "error: unknown command 'badnets'\n(Did you mean badnet?)\n(add --help to see what there is)\n",
+    );
+  });
+
   test('no command at all', async () => {
     const { code, out, err } = await run();
     expect([code, out]).toEqual([2, '']);
@@ -50,7 +38,8 @@ describe('wrong usage: exit code 2, a suggestion, nothing on stdout', () => {
 test('help and version go to stdout with exit code 0', async () => {
   const { code, out, err } = await run('--help');
   expect([code, err]).toEqual([0, '']);
-  for (const name of ['doctor', 'schema']) expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
+  for (const name of ['train', 'attack', 'inspect', 'prune', 'finetune', 'fineprune', 'evaluate', 'report', 'doctor', 'schema'])
+    expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
   expect(await run('doctor', '--help')).toMatchObject({ code: 0, err: '', out: expect.stringContaining('Examples:\n  secateur doctor\n') });
   expect((await run('help', 'doctor')).out).toBe((await run('doctor', '--help')).out);
   expect(await run('--version')).toMatchObject({ code: 0, out: `${version()}\n` });
@@ -71,6 +60,21 @@ test('doctor: what is missing says what to type, exit code 1', async () => {
   expect(out).toMatch(/^secateur \S+ does not work here: write access\n/);
   expect(out).toContain('  FAIL  write access    /nowhere/at/all: ENOENT\n');
   expect(out).toContain('Try another folder: secateur doctor --out DIR, and the same --out for the other commands');
+});
+
+test('every command has help with examples that it understands', async () => {
+  const { entries } = await import('../../src/cli/registry.node.ts');
+  for (const { name } of entries) {
+    const { code, out } = await run(...name.split(' '), '--help');
+    expect(code).toBe(0);
+    expect(out).toContain(`Usage: secateur ${name} `);
+    const examples = out
+      .slice(out.indexOf('Examples:'))
+      .split('\n')
+      .filter((line) => line.startsWith('  secateur '));
+    expect(examples.length).toBeGreaterThan(0);
+    for (const flag of examples.join(' ').match(/--[a-z-]+/g) ?? []) expect(out).toContain(`${flag} `);
+  }
 });
 
 test('schema prints one for every command', async () => {

@@ -7,6 +7,7 @@ import type { Model } from '../onnx/model.ts';
 import { readSpec, writeSpec } from '../onnx/spec.ts';
 import type { ReportMedia } from '../report/media.ts';
 import type { Runtime } from '../runtime/session.ts';
+import { DivergedError } from '../train/loop.ts';
 import type { Context, Outcome } from './command.node.ts';
 import { machineName, RunFolder } from './run-folder.node.ts';
 import { specOverrides, versions, withRuntime } from './shared.node.ts';
@@ -138,9 +139,12 @@ export async function inRunFolder<O extends WorkOptions>(
       return { line, tables: shown, notes, json: { ...result, ...json, run: written }, written, exitCode };
     });
   } catch (error) {
-    if (kept && error instanceof SecateurError && error.exitCode === 130) {
-      throw new SecateurError({ ...error.parts, hint: `secateur ${command} --resume ${folder.path} to go on from there` });
+    const goOn = `secateur ${command} --resume ${folder.path}`;
+    if (!kept || error instanceof DivergedError) throw error;
+    if (error instanceof SecateurError && error.exitCode === 130) {
+      throw new SecateurError({ ...error.parts, hint: `${goOn} to go on from there` });
     }
+    context.progress.line(`the last checkpoint is kept: ${goOn} goes on from there`);
     throw error;
   }
 }

@@ -55,8 +55,9 @@ export function finish(b: GraphBuilder, network: Pick<Network, 'name'>, shape: N
     return fail({
       where: otherwise === 0 ? '--mean' : '--std',
       what: 'wrong number of values',
-      expected: `1 or ${channels}, one for each channel`,
+      expected: channels === 1 ? '1, as there is one channel' : `1 or ${channels}, one for each channel`,
       got: String(given.length),
+      exitCode: 2,
     });
   };
   const [low, high] = shape.range ?? [0, 1];

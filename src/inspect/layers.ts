@@ -48,8 +48,9 @@ export function chooseLayer(model: Model, types: ValueTypes, name?: string): Lay
       got: why,
     });
   }
-  const last = point.opType === 'Conv' || point.opType === 'ConvTranspose' ? 'convolution' : 'hidden layer, as there is no convolution';
-  return { point, why: `${point.layer}: the last ${last} in graph order${point.joined ? ', cut before the residual Add' : ''}` };
+  const isConv = point.opType === 'Conv' || point.opType === 'ConvTranspose';
+  const last = isConv ? 'the last convolution in graph order' : 'the last hidden layer in graph order, as there is no convolution';
+  return { point, why: `${point.layer}: ${last}${point.joined ? ', cut before the residual Add' : ''}` };
 }
 
 /** Every layer with weights, for people. */

@@ -112,7 +112,7 @@ export function sigmoidNet(seed = 1): Model {
   let v = n.op('Sigmoid', 'act1', [n.conv('conv1', 'x', 1, 4)]); // [N,4,6,6]
   const c = n.conv('conv2', v, 4, 5); // [N,5,4,4]
   v = n.op('Mul', 'silu', [c, n.op('Sigmoid', 'gate', [c])]);
-  v = n.op('Softplus', 'act3', [n.conv('conv3', v, 5, 4)]); // [N,4,2,2]
+  v = n.op('Sigmoid', 'act3', [n.conv('conv3', v, 5, 4)]); // [N,4,2,2]
   v = n.op('Flatten', 'flatten', [v], { axis: 1 });
   return n.finish(n.gemm('fc', v, 16, CLASSES));
 }
@@ -153,4 +153,19 @@ export function images<R extends Role>(count: number, role: R, seed = 1): Datase
   const labels = Int32Array.from({ length: count }, () => rng.int(CLASSES));
   const classes = Array.from({ length: CLASSES }, (_, i) => `class ${i}`);
   return makeDataset({ role, source: 'test', channels: 1, height: SIDE, width: SIDE, pixels, labels, classes });
+}
+
+/** Images that can be learnt: a bright bar in one of three rows says the class; the rest is noise. The trigger's corner stays dark. */
+export function bars<R extends Role>(count: number, role: R, seed = 1): Dataset<R> {
+  const rng = Rng.from(seed, 'bars', role);
+  const pixels = new Uint8Array(count * SIDE * SIDE);
+  const labels = Int32Array.from({ length: count }, () => rng.int(CLASSES));
+  for (let i = 0; i < count; i++) {
+    for (let x = 0; x < SIDE - 3; x++) {
+      for (let y = 0; y < SIDE; y++) pixels[(i * SIDE + y) * SIDE + x] = rng.int(60);
+      pixels[(i * SIDE + 1 + 2 * labels[i]) * SIDE + x] = 120 + rng.int(130);
+    }
+  }
+  const classes = Array.from({ length: CLASSES }, (_, i) => `class ${i}`);
+  return makeDataset({ role, source: 'bars', channels: 1, height: SIDE, width: SIDE, pixels, labels, classes });
 }

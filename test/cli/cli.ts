@@ -1,5 +1,6 @@
 /** Runs the command line as a user does: a process of its own, from the sources by tsx. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface Ran {
@@ -22,7 +23,7 @@ export function cli(args: readonly string[], options: CliOptions = {}): Promise<
   // tsx by its full address: the working directory may be anywhere
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, ...args], {
     cwd: options.cwd ?? ROOT,
-    env: { ...process.env, SECATEUR_DEBUG: '', ...options.env },
+    env: { ...process.env, SECATEUR_DEBUG: '', TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.json'), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

@@ -32,7 +32,7 @@ export type Settings = Record<string, string | number>;
 const Position = z.object({
   version: z.literal(1),
   settings: z.record(z.string(), z.union([z.string(), z.number()])),
-  /** Backend and threads: another machine may go on, but then the weights are not the same bit by bit. */
+  /** Backend, threads, forms of the operators: others may go on, but then the weights are not the same bit by bit. */
   machine: z.string(),
   /** Epoch under way, from 0, and the next step in it. */
   epoch: z.number().int(),

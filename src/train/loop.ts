@@ -11,6 +11,7 @@ import { type TrainingStep, trainingStep, withWeights } from '../grad/step.ts';
 import type { Model } from '../onnx/model.ts';
 import { writeModel, writeTensor } from '../onnx/proto.ts';
 import { readSpec } from '../onnx/spec.ts';
+import { type LowerOptions, lower } from '../runtime/lowerings/lower.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Fetches, Runtime, Session } from '../runtime/session.ts';
 import { openStep } from '../runtime/step.ts';
@@ -55,33 +56,39 @@ export async function train(runtime: Runtime, model: Model, data: TrainingData, 
     seed: options.seed,
   });
   const settings = options.checkpoint ? settingsOf(model, data, step, options, batchNorm) : {};
-  const run = new Run(runtime, model, step, batches, settings, options);
+  const lowering = await runtime.lowering?.(step.model);
+  const machine = `${runtime.backend}, ${runtime.threads} threads${options.checkpoint ? `, operators ${formOf(step.model, lowering)}` : ''}`;
+  const run = new Run({ runtime, model, step, lowering, machine, batches, settings, options });
   return run.finish(await run.resumed());
+}
+
+interface RunParts {
+  readonly runtime: Runtime;
+  readonly model: Model;
+  readonly step: TrainingStep;
+  readonly lowering: LowerOptions | undefined;
+  /** All that decides the last bits of a sum. */
+  readonly machine: string;
+  readonly batches: Batches;
+  readonly settings: Settings;
+  readonly options: TrainOptions;
 }
 
 /** One call of {@link train}, with all that its parts share. */
 class Run {
-  readonly #runtime: Runtime;
-  readonly #model: Model;
+  readonly #parts: RunParts;
   readonly #step: TrainingStep;
   readonly #batches: Batches;
-  readonly #settings: Settings;
   readonly #options: TrainOptions;
   readonly #history: EpochRecord[] = [];
   /** Seconds and steps of this process's own work, for the time left. */
   #spent = { seconds: 0, steps: 0 };
 
-  constructor(runtime: Runtime, model: Model, step: TrainingStep, batches: Batches, settings: Settings, options: TrainOptions) {
-    this.#runtime = runtime;
-    this.#model = model;
-    this.#step = step;
-    this.#batches = batches;
-    this.#settings = settings;
-    this.#options = options;
-  }
-
-  get #machine(): string {
-    return `${this.#runtime.backend}, ${this.#runtime.threads} threads`;
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+    this.#step = parts.step;
+    this.#batches = parts.batches;
+    this.#options = parts.options;
   }
 
   get #totalSteps(): number {
@@ -93,10 +100,10 @@ class Run {
     const { onProgress, checkpoint } = this.#options;
     const saved = await checkpoint?.load();
     if (saved) {
-      checkSettings(saved.settings, this.#settings);
+      checkSettings(saved.settings, this.#parts.settings);
       this.#history.push(...saved.history);
-      if (saved.machine !== this.#machine) {
-        const text = `the checkpoint was written with ${saved.machine}; with ${this.#machine} the weights will not be the same bit by bit`;
+      if (saved.machine !== this.#parts.machine) {
+        const text = `the checkpoint was written with ${saved.machine}; with ${this.#parts.machine} the weights will not be the same bit by bit`;
         onProgress?.({ kind: 'notice', text });
       }
     }
@@ -107,7 +114,8 @@ class Run {
   }
 
   async finish(start: Awaited<ReturnType<Run['resumed']>>): Promise<TrainResult> {
-    const session = await openStep(this.#runtime, { ...this.#step, state: start.state });
+    const { runtime, lowering } = this.#parts;
+    const session = await openStep(runtime, { ...this.#step, state: start.state }, { lowering });
     try {
       let { step, sums } = start;
       for (let epoch = start.epoch; epoch < this.#options.epochs; epoch++) {
@@ -226,8 +234,8 @@ class Run {
     if (!this.#options.checkpoint) return;
     await this.#options.checkpoint.save({
       version: 1,
-      settings: this.#settings,
-      machine: this.#machine,
+      settings: this.#parts.settings,
+      machine: this.#parts.machine,
       epoch,
       step,
       sums,
@@ -243,7 +251,7 @@ class Run {
       const { data } = state[name];
       if (data instanceof Float32Array && !data.every(Number.isFinite)) throw this.#diverged(`a value in "${name}" that is not finite`);
     }
-    return withWeights(this.#model, state);
+    return withWeights(this.#parts.model, state);
   }
 
   #checked(loss: number, epoch: number, step: number): number {
@@ -288,6 +296,9 @@ function check(o: TrainOptions): void {
     fail({ where: '--lr', what: 'not valid', expected: 'a number above 0', got: String(o.learningRate), exitCode: 2 });
   }
 }
+
+/** Names the forms in which the operators of the step are computed; other forms add up in another order. */
+const formOf = (step: Model, lowering: LowerOptions | undefined): string => sha256(writeModel(lower(step, lowering))).slice(0, 8);
 
 /** What a run must share with a checkpoint to go on from it. */
 function settingsOf(model: Model, data: TrainingData, step: TrainingStep, o: TrainOptions, batchNorm: string): Settings {

@@ -16,6 +16,8 @@ export interface ChannelStatistics {
   readonly magnitude: Float64Array;
   /** Largest value anywhere. `[C]` */
   readonly max: Float64Array;
+  /** Mean over images of the largest value in space: does not dilute what fires at one place only, as a trigger makes it. `[C]` */
+  readonly peak: Float64Array;
   /** Share of the images on which the channel is above zero somewhere, 0..1. `[C]` */
   readonly active: Float64Array;
   /** Mean over images at every place; where asked for. `[C,...space]` */
@@ -58,7 +60,9 @@ class Sums {
   readonly name: string;
   /** Mean, magnitude, maximum per image and channel, `[n,C,1]`; then the value itself where maps are wanted. */
   readonly outputs: readonly string[];
-  #sums: { n: number; mean: Float64Array; magnitude: Float64Array; max: Float64Array; active: Float64Array } | undefined;
+  #sums:
+    | { n: number; mean: Float64Array; magnitude: Float64Array; max: Float64Array; peak: Float64Array; active: Float64Array }
+    | undefined;
   #map: { dims: readonly number[]; mean: Float64Array } | undefined;
 
   constructor(b: GraphBuilder, name: string, maps: boolean) {
@@ -77,6 +81,7 @@ class Sums {
       mean: new Float64Array(channels),
       magnitude: new Float64Array(channels),
       max: new Float64Array(channels).fill(Number.NEGATIVE_INFINITY),
+      peak: new Float64Array(channels),
       active: new Float64Array(channels),
     };
     const sums = this.#sums;
@@ -85,6 +90,7 @@ class Sums {
       sums.mean[c] += mean[i];
       sums.magnitude[c] += magnitude[i];
       sums.max[c] = Math.max(sums.max[c], max[i]);
+      sums.peak[c] += max[i];
       if (max[i] > 0) sums.active[c]++;
     }
     sums.n += count;
@@ -97,7 +103,7 @@ class Sums {
 
   result(): ChannelStatistics {
     if (this.#sums === undefined) return fail({ where: `statistics of "${this.name}"`, what: 'no images' });
-    const { n, mean, magnitude, max, active } = this.#sums;
+    const { n, mean, magnitude, max, peak, active } = this.#sums;
     const share = (sum: Float64Array): Float64Array => sum.map((v) => v / n);
     return {
       channels: mean.length,
@@ -105,6 +111,7 @@ class Sums {
       mean: share(mean),
       magnitude: share(magnitude),
       max,
+      peak: share(peak),
       active: share(active),
       ...(this.#map ? { map: { dims: this.#map.dims, mean: share(this.#map.mean) } } : {}),
     };

@@ -28,7 +28,7 @@ export async function layerStatistics(
   return found.get(point.value) as ChannelStatistics;
 }
 
-/** The layer's channels on clean inputs beside the same on triggered ones. */
+/** The layer's channels on clean inputs beside the same on triggered ones; with mean maps unless `maps` is false. */
 export async function compareActivations(
   runtime: Runtime,
   model: Model,
@@ -40,8 +40,8 @@ export async function compareActivations(
   return {
     layer: point.layer,
     value: point.value,
-    clean: await layerStatistics(runtime, model, point, clean, options),
-    triggered: await layerStatistics(runtime, model, point, triggered, options),
+    clean: await layerStatistics(runtime, model, point, clean, { maps: true, ...options }),
+    triggered: await layerStatistics(runtime, model, point, triggered, { maps: true, ...options }),
   };
 }
 

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { type ChannelStatistics, channelStatistics } from '../../src/data/channel-statistics.ts';
 import { forward } from '../../src/data/forward.ts';
 import { compareActivations, layerStatistics, strength, weakestFirst } from '../../src/inspect/activations.ts';
-import { backdoorNeurons, describeRule, sweepRule } from '../../src/inspect/backdoor-neurons.ts';
+import { backdoorNeurons, describeRule, NeuronRule, sweepRule } from '../../src/inspect/backdoor-neurons.ts';
 import { firstFilters } from '../../src/inspect/filters.ts';
 import { chooseLayer, describeLayers } from '../../src/inspect/layers.ts';
 import type { Model } from '../../src/onnx/model.ts';
@@ -67,6 +67,7 @@ describe('channel statistics', () => {
       expect(got.mean[c]).toBeCloseTo(flat.reduce((a, v) => a + v, 0) / flat.length, 5);
       expect(got.magnitude[c]).toBeCloseTo(flat.reduce((a, v) => a + Math.abs(v), 0) / flat.length, 5);
       expect(got.max[c]).toBe(Math.max(...flat));
+      expect(got.peak[c]).toBeCloseTo(images.reduce((a, v) => a + Math.max(...v), 0) / 19, 5);
       expect(got.active[c]).toBe(images.filter((v) => Math.max(...v) > 0).length / 19);
       expect(got.map?.mean[c * space + 9]).toBeCloseTo(images.reduce((a, v) => a + v[9], 0) / 19, 5);
     }
@@ -85,21 +86,40 @@ describe('channel statistics', () => {
 
 const statistics = (mean: number[], active = mean.map(() => 1)): ChannelStatistics => {
   const values = Float64Array.from(mean);
-  return { channels: mean.length, n: 10, mean: values, magnitude: values, max: values, active: Float64Array.from(active) };
+  return { channels: mean.length, n: 10, mean: values, magnitude: values, max: values, peak: values, active: Float64Array.from(active) };
 };
 
 describe('backdoor neurons', () => {
-  // Unit: the layer's mean clean activation, here 1.
   const clean = statistics([0.1, 0.1, 2, 1.8, 0], [1, 1, 1, 1, 0]);
   const bad = statistics([1.5, 0.3, 4, 1.8, 0.9]);
 
   it('fire with the trigger and are quiet without', () => {
-    const report = backdoorNeurons(clean, bad, { dormant: 0.2 });
+    const report = backdoorNeurons(clean, bad, { rise: 0.5, dormant: 0.2 });
     expect(report.unit).toBeCloseTo(0.8, 12);
+    expect(report.rule.at).toBe('average');
     // Channel 2 rises most, but is loud on clean inputs; channel 1 hardly rises.
     expect(report.backdoor).toEqual([0, 4]);
+    expect(report.exclusive).toEqual([0, 4]);
     expect(report.dormant).toEqual([4, 0, 1]);
     expect(report.dead).toEqual([4]);
+  });
+
+  it('are looked at where they rise most, which a mean over space would hide', () => {
+    // Two channels of 2x2: the first is loud everywhere but at place 3 and fires there with the trigger; the second does neither.
+    const map = (mean: number[]): ChannelStatistics => ({
+      ...statistics([0, 4].map((from) => mean.slice(from, from + 4).reduce((a, v) => a + v, 0) / 4)),
+      peak: Float64Array.of(2, 2),
+      map: { dims: [2, 2, 2], mean: Float64Array.from(mean) },
+    });
+    const before = map([2, 2, 2, 0.1, 1, 1, 1, 1]);
+    const after = map([2, 2, 2, 1.1, 1.3, 1, 1, 1]);
+    const report = backdoorNeurons(before, after);
+    expect(report.unit).toBe(2);
+    expect(report.rise[0]).toBeCloseTo(0.5, 12);
+    expect(report.backdoor).toEqual([0]);
+    expect(report.exclusive).toEqual([]);
+    expect(report.rule.at).toBe('place');
+    expect(backdoorNeurons(before, after, { at: 'average' }).backdoor).toEqual([]);
   });
 
   it('do not depend on the scale of the layer', () => {
@@ -119,10 +139,12 @@ describe('backdoor neurons', () => {
       { rise: 1.5, quiet: 0.5, count: 1 },
       { rise: 1.5, quiet: 10, count: 2 },
     ]);
-    expect(describeRule({ rise: 0.5, quiet: 0.5, dormant: 0.05 }, 0.8)).toBe(
-      'A backdoor neuron: mean on triggered inputs at least 0.5 above its mean on clean ones, and at most 0.5 on clean ones; ' +
-        "a dormant one: below 0.05 on clean inputs; all in units of the layer's mean clean activation (0.800).",
+    expect(describeRule(NeuronRule.parse({}), 0.8)).toBe(
+      'A backdoor neuron: at the place where its mean map rises most, its mean on triggered inputs is at least 0.25 above its mean on clean ' +
+        "ones, and that is at most 0.25, in units of the layer's mean clean peak, the mean over images of the largest value in space (0.800). " +
+        "A dormant neuron: its mean over space on clean inputs is below 0.05 of the layer's.",
     );
+    expect(describeRule(NeuronRule.parse({ at: 'average' }), 2)).toContain('on average over space, its mean on triggered inputs');
     expect(() => backdoorNeurons(clean, bad, { rise: -1 })).toThrow();
   });
 

@@ -39,6 +39,8 @@ interface Live {
   /** The carried inputs now, and the buffers that the next run writes into: the two change places after each run. */
   current: Record<string, OrtTensor>;
   next: Record<string, OrtTensor>;
+  /** Inputs that stay as they are. */
+  readonly held: Readonly<Record<string, OrtTensor>>;
 }
 
 export class Engine {
@@ -60,8 +62,11 @@ export class Engine {
     const session = await this.#ort.InferenceSession.create(request.bytes, request.ortOptions);
     const carry = Object.entries(request.carry);
     const carried = new Set(carry.map(([, output]) => output));
+    const held: Record<string, OrtTensor> = {};
+    for (const [name, tensor] of Object.entries(request.state)) if (!(name in request.carry)) held[name] = this.#toOrt(copyOf(tensor));
     const live: Live = {
       session,
+      held,
       carry,
       free: session.outputNames.filter((name) => !carried.has(name)),
       current: {},
@@ -76,12 +81,12 @@ export class Engine {
     }
     const id = ++this.#last;
     this.#live.set(id, live);
-    return { id, inputNames: session.inputNames.filter((n) => !(n in request.carry)), outputNames: live.free };
+    return { id, inputNames: session.inputNames.filter((n) => !(n in request.state)), outputNames: live.free };
   }
 
   async run(id: number, feeds: Feeds, outputs: readonly string[] | undefined): Promise<Fetches> {
     const live = this.#get(id);
-    const inputs: Record<string, OrtTensor> = { ...live.current };
+    const inputs: Record<string, OrtTensor> = { ...live.held, ...live.current };
     for (const [name, tensor] of Object.entries(feeds)) inputs[name] = this.#toOrt(tensor);
     const wanted = outputs ?? live.free;
     const fetches: Record<string, OrtTensor | null> = {};

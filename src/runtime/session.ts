@@ -21,7 +21,7 @@ export interface SessionOptions {
    * its weights and momenta without copying them.
    */
   readonly carry?: Readonly<Record<string, string>>;
-  /** First values of the carried inputs. */
+  /** First values of the carried inputs; inputs named here alone are held: never fed, never changed. */
   readonly state?: Feeds;
   /** Writes ONNX Runtime's profile to this path prefix (native only). */
   readonly profile?: string;

@@ -85,6 +85,13 @@ export function runtimeConformance(name: string, make: () => WorkerRuntime, skip
       await session.close();
     });
 
+    it('holds inputs that are given once', async () => {
+      const session = await runtime.open(accumulator().build(), { state: { sum: f32([5, 6], [2]) } });
+      expect(session.inputNames).toEqual(['x']);
+      for (let i = 0; i < 2; i++) expect([...(await session.run({ x: f32([1, 1], [2]) })).next.data]).toEqual([6, 7]);
+      await session.close();
+    });
+
     it('carries out overlapping calls in order', async () => {
       const session = await runtime.open(accumulator().build(), { carry: { sum: 'next' }, state: { sum: f32([0, 0], [2]) } });
       const x = f32([1, 2], [2]);

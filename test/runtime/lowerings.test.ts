@@ -161,6 +161,13 @@ test('blocked layout: the block size found is right for whole blocks, and input 
   const names = await bothConvGradients(geometry(2, 2 * block, 3 * block, 1, [axis, { ...axis, begin: 0 }]), { nchwcBlock: block });
   expect(names).toContain('nchwc');
   await bothConvGradients(geometry(2, block, 3, 1, [axis, axis]), { nchwcBlock: block });
+  // Whole blocks of images too: same width, narrower, uneven padding, one input channel.
+  const rows = [
+    geometry(block, 3, block, 1, [axis, axis]),
+    geometry(2 * block, 2, 2 * block, 1, [{ ...axis, begin: 0, end: 0 }, { ...axis, kernel: 4, begin: 0, end: 0 }]),
+    geometry(block, 1, block, 1, [{ ...axis, begin: 2, end: 0 }, { ...axis, begin: 0, end: 2 }]),
+  ];
+  for (const g of rows) expect(await bothConvGradients(g, { nchwcBlock: block })).toContain('nchwc-rows');
 });
 
 test('average pooling, padding counted and not, windows that overlap, touch or leave gaps', async () => {

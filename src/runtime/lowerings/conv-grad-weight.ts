@@ -5,6 +5,7 @@
 import { sizeOf } from '../../core/tensor.ts';
 import { allOnes, allZeros, kernelPositions, padSpatial, pixels, spatial, spatialAxes } from './candidate.ts';
 import type { Candidate, EmitContext, Geometry } from './candidate.ts';
+import { NCHWC_DOMAIN } from './nchwc.ts';
 
 /** Padding that the patches really touch: a padded border that no kernel position reaches is cut, so a negative end is possible. */
 function reachedEnd(g: Geometry): number[] {
@@ -126,4 +127,57 @@ const positions: Candidate = {
   },
 };
 
-export const convGradWeight: readonly Candidate[] = [im2col, gemm, positions, swapped];
+/**
+ * The same as a convolution of X with dY in ONNX Runtime's blocked layout, without ever copying patches. The images are its channels;
+ * the rows of all of X's channels lie behind each other, so that a kernel as wide as a row, moved by whole rows, gives the result of
+ * one channel per output column and of one vertical kernel position per output row. The horizontal positions are dY moved sideways,
+ * one convolution each. Needs no more multiplications than the gradient itself where X and dY are equally wide.
+ */
+const blockedRows: Candidate = {
+  name: 'nchwc-rows',
+  applies(g, machine) {
+    const block = machine.nchwcBlock;
+    if (block === 0 || g.rank !== 2 || g.group !== 1 || !allOnes(g.strides) || !allOnes(g.dilations)) return false;
+    const wholeBlocks = g.input[0] % block === 0 && g.output[1] % block === 0;
+    return wholeBlocks && sideways(g).every((v) => v >= 0) && reachedEnd(g)[0] >= 0;
+  },
+  emit(c, g) {
+    const [x, dy] = c.node.inputs;
+    const block = c.machine.nchwcBlock;
+    const [n, channels, h, w] = g.input;
+    const [, m, oh, ow] = g.output;
+    const [kh, kw] = g.kernel;
+    // X as one image [1, N, H, C·W] in blocks of images.
+    const rows = channels === 1 ? x : c.op('Transpose', [x], { perm: [0, 2, 1, 3] }); // [N,H,C,W]
+    const image = c.op('ReorderInput', [c.op('Reshape', [rows, c.b.ints([1, n, h, channels * w])])], { channels_last: 0 }, NCHWC_DOMAIN);
+    // dY as a filter [M, N, oh, ow] in blocks of both: first blocks of M by ONNX Runtime's own (fast) reordering, then whole blocks move.
+    const blocked = c.op('ReorderInput', [dy], { channels_last: 0 }, NCHWC_DOMAIN); // memory [N, M/b, oh, ow, b]
+    const split = c.op('Reshape', [blocked, c.b.ints([n / block, block, m / block, oh, ow, block])]);
+    const filter = c.op('Transpose', [split], { perm: [2, 0, 3, 4, 1, 5] }); // [M/b, N/b, oh, ow, b of N, b of M]
+    const [left, right] = sideways(g);
+    const wide = left + right === 0 ? filter : c.op('Pad', [filter, c.b.ints([0, 0, 0, left, 0, 0, 0, 0, 0, right, 0, 0])]);
+    const columns = Array.from({ length: kw }, (_, j) => {
+      const start = kw - 1 - j;
+      const whole = left + right === 0;
+      const moved = whole ? wide : c.op('Slice', [wide, c.b.ints([start]), c.b.ints([start + w]), c.b.ints([3])]);
+      const product = c.op(
+        'Conv',
+        [image, c.op('Reshape', [moved, c.b.ints([m, n, oh, w])])],
+        { kernel_shape: [oh, w], strides: [1, w], dilations: [1, 1], pads: [g.padsBegin[0], 0, reachedEnd(g)[0], 0], group: 1 },
+        NCHWC_DOMAIN,
+      );
+      const plain = c.op('ReorderOutput', [product], { channels: m, channels_last: 0 }, NCHWC_DOMAIN); // [1, M, kh, C]
+      return c.op('Reshape', [plain, c.b.ints([m, kh, channels, 1])]);
+    });
+    const joined = kw === 1 ? columns[0] : c.op('Concat', columns, { axis: 3 }); // [M, kh, C, kw]
+    return c.op('Transpose', [joined], { perm: [0, 2, 1, 3] });
+  },
+};
+
+/** Zeros to the left and right of a row of dY, so that every horizontal kernel position is a cut of X's width out of it. */
+function sideways(g: Geometry): [left: number, right: number] {
+  const left = g.kernel[1] - 1 - g.padsBegin[1];
+  return [left, g.padsBegin[1] + spatial(g.input)[1] - spatial(g.output)[1]];
+}
+
+export const convGradWeight: readonly Candidate[] = [im2col, gemm, positions, swapped, blockedRows];

@@ -5,7 +5,7 @@
  */
 import { type Candidate, type EmitContext, type Geometry, type Machine, spatial } from './candidate.ts';
 
-const DOMAIN = 'com.microsoft.nchwc';
+export const NCHWC_DOMAIN = 'com.microsoft.nchwc';
 
 /** Whether the blocked convolution takes these sizes: two dimensions, one group, whole blocks (or fewer input channels than one). */
 export function nchwcFits(g: Geometry, machine: Machine): boolean {
@@ -25,14 +25,14 @@ export function nchwcConv(c: EmitContext, g: Geometry, x: string, w: string, bia
   const split = c.op('Reshape', [w, c.b.ints(whole ? [m / block, block, channels / block, block, kh, kw] : [m / block, block, channels, kh, kw])]);
   const turned = c.op('Transpose', [split], { perm: whole ? [0, 2, 4, 5, 3, 1] : [0, 2, 3, 4, 1] });
   const weight = c.op('Reshape', [turned, c.b.ints([m, channels, kh, kw])]);
-  const input = whole ? c.op('ReorderInput', [x], { channels_last: 0 }, DOMAIN) : x;
+  const input = whole ? c.op('ReorderInput', [x], { channels_last: 0 }, NCHWC_DOMAIN) : x;
   const y = c.op(
     'Conv',
     bias === undefined ? [input, weight] : [input, weight, bias],
     { kernel_shape: g.kernel, strides: g.strides, dilations: g.dilations, pads: [...g.padsBegin, ...g.padsEnd], group: 1 },
-    DOMAIN,
+    NCHWC_DOMAIN,
   );
-  return c.op('ReorderOutput', [y], { channels: m, channels_last: 0 }, DOMAIN);
+  return c.op('ReorderOutput', [y], { channels: m, channels_last: 0 }, NCHWC_DOMAIN);
 }
 
 /** The forward convolution of a step graph. */

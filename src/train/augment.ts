@@ -108,23 +108,44 @@ interface Window {
   readonly width: number;
 }
 
-/** Bilinear with pixel centres at half-integers, edges clamped. */
+/** Where one output coordinate reads from: two neighbours, and the share of the second. */
+interface Taps {
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+  readonly share: Float32Array;
+}
+
+/** Pixel centres at half-integers, edges clamped. */
+function taps(start: number, window: number, size: number): Taps {
+  const [first, second, share] = [new Int32Array(size), new Int32Array(size), new Float32Array(size)];
+  for (let i = 0; i < size; i++) {
+    const at = Math.min(Math.max(((i + 0.5) * window) / size - 0.5, 0), window - 1);
+    const low = Math.floor(at);
+    first[i] = start + low;
+    second[i] = start + Math.min(low + 1, window - 1);
+    share[i] = at - low;
+  }
+  return { first, second, share };
+}
+
+/** Bilinear. */
 function cropped(image: Uint8Array, scratch: Uint8Array, { channels, height, width }: ImageShape, w: Window): void {
   scratch.set(image);
-  const [sy, sx] = [w.height / height, w.width / width];
-  for (let y = 0; y < height; y++) {
-    const fy = Math.min(Math.max((y + 0.5) * sy - 0.5, 0), w.height - 1);
-    const y0 = Math.floor(fy);
-    const y1 = Math.min(y0 + 1, w.height - 1);
-    for (let x = 0; x < width; x++) {
-      const fx = Math.min(Math.max((x + 0.5) * sx - 0.5, 0), w.width - 1);
-      const x0 = Math.floor(fx);
-      const x1 = Math.min(x0 + 1, w.width - 1);
-      for (let c = 0; c < channels; c++) {
-        const at = (yy: number, xx: number): number => scratch[(c * height + w.top + yy) * width + w.left + xx];
-        const upper = at(y0, x0) + (at(y0, x1) - at(y0, x0)) * (fx - x0);
-        const lower = at(y1, x0) + (at(y1, x1) - at(y1, x0)) * (fx - x0);
-        image[(c * height + y) * width + x] = Math.round(upper + (lower - upper) * (fy - y0));
+  const ys = taps(w.top, w.height, height);
+  const xs = taps(w.left, w.width, width);
+  let out = 0;
+  for (let c = 0; c < channels; c++) {
+    for (let y = 0; y < height; y++) {
+      const upper = (c * height + ys.first[y]) * width;
+      const lower = (c * height + ys.second[y]) * width;
+      const down = ys.share[y];
+      for (let x = 0; x < width; x++) {
+        const left = xs.first[x];
+        const right = xs.second[x];
+        const across = xs.share[x];
+        const above = scratch[upper + left] + (scratch[upper + right] - scratch[upper + left]) * across;
+        const below = scratch[lower + left] + (scratch[lower + right] - scratch[lower + left]) * across;
+        image[out++] = Math.round(above + (below - above) * down);
       }
     }
   }

@@ -64,13 +64,19 @@ export class Batches {
     const size = imageSize(this.#data);
     const from = step * this.batchSize;
     const indices = this.order(epoch).subarray(from, from + this.batchSize);
-    const bytes = new Uint8Array(indices.length * size);
-    for (let i = 0; i < indices.length; i++) bytes.set(pixels.subarray(indices[i] * size, (indices[i] + 1) * size), i * size);
-    if (this.#options.augment) {
-      augment(this.#options.augment, bytes, indices.length, this.#data, Rng.from(this.#options.seed, 'augment', epoch, step));
-    }
     const x = new Float32Array(this.batchSize * size);
-    normalise(bytes, channels, height * width, this.#table, x);
+    const plane = height * width;
+    if (this.#options.augment) {
+      const bytes = new Uint8Array(indices.length * size);
+      for (let i = 0; i < indices.length; i++) bytes.set(pixels.subarray(indices[i] * size, (indices[i] + 1) * size), i * size);
+      augment(this.#options.augment, bytes, indices.length, this.#data, Rng.from(this.#options.seed, 'augment', epoch, step));
+      normalise(bytes, channels, plane, this.#table, x);
+    } else {
+      for (let i = 0; i < indices.length; i++) {
+        const image = pixels.subarray(indices[i] * size, (indices[i] + 1) * size);
+        normalise(image, channels, plane, this.#table, x.subarray(i * size, (i + 1) * size));
+      }
+    }
     const target = new BigInt64Array(this.batchSize);
     for (let i = 0; i < indices.length; i++) target[i] = BigInt(labels[indices[i]]);
     const dims = [this.batchSize, channels, height, width];

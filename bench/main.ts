@@ -36,9 +36,13 @@ if (wants('profile')) {
     const { operators, nodes } = await profileStep(net, threads);
     const total = operators.reduce((sum, row) => sum + row.ms, 0);
     const rate = (STEP_GFLOP[net.name] / total) * 1000;
-    print(`${net.name}: ${total.toFixed(1)} ms in kernels, ${rate.toFixed(0)} GFLOP/s of convolutions and products = ${((100 * rate) / best).toFixed(0)} % of that`);
-    for (const row of operators.slice(0, 10)) print(`  ${row.ms.toFixed(2).padStart(8)} ms ${(100 * row.share).toFixed(1).padStart(5)} %  ${row.operator}`);
+    print(
+      `${net.name}: ${total.toFixed(1)} ms in kernels, ${rate.toFixed(0)} GFLOP/s of convolutions and products = ${((100 * rate) / best).toFixed(0)} % of that`,
+    );
+    for (const row of operators.slice(0, 10))
+      print(`  ${row.ms.toFixed(2).padStart(8)} ms ${(100 * row.share).toFixed(1).padStart(5)} %  ${row.operator}`);
     print('  longest nodes:');
-    for (const row of nodes.slice(0, 12)) print(`  ${row.ms.toFixed(2).padStart(8)} ms ${(100 * row.share).toFixed(1).padStart(5)} %  ${row.operator}`);
+    for (const row of nodes.slice(0, 12))
+      print(`  ${row.ms.toFixed(2).padStart(8)} ms ${(100 * row.share).toFixed(1).padStart(5)} %  ${row.operator}`);
   }
 }

@@ -8,7 +8,10 @@ const file = fileURLToPath(new URL('../FEATURES.md', import.meta.url));
 /** FEATURES.md with the list as the rule table has it. */
 export function withOperators(text: string): string {
   const names = Object.keys(rules).sort();
-  return text.replace(/<!-- operators -->[\s\S]*<!-- \/operators -->/, `<!-- operators -->\n${names.length}: ${names.join(', ')}.\n<!-- /operators -->`);
+  return text.replace(
+    /<!-- operators -->[\s\S]*<!-- \/operators -->/,
+    `<!-- operators -->\n${names.length}: ${names.join(', ')}.\n<!-- /operators -->`,
+  );
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(file, withOperators(readFileSync(file, 'utf8')));

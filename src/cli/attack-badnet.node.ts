@@ -5,8 +5,8 @@ import { poisonFields, poisonOptions, triggerPictures } from './attack.node.ts';
 import { defineCommand } from './command.node.ts';
 import { judge } from './judge.node.ts';
 import { RECORD_FILE } from './run-folder.node.ts';
-import { loadParts, openModel, specOverrides } from './shared.node.ts';
-import { beginOrResume, historyPoints, loopOptions, networkFor, optionalModel, orDiscard, trainerFields } from './training.node.ts';
+import { loadParts, specOverrides } from './shared.node.ts';
+import { beginOrResume, historyPoints, loopOptions, optionalModel, orDiscard, startModel, trainerFields } from './training.node.ts';
 import { inRunFolder } from './work.node.ts';
 
 const NAME = 'attack badnet';
@@ -29,9 +29,7 @@ export const attackBadnet = defineCommand({
       const attack = await poisonOptions(o);
       const parts = await work.step('reading data', () => loadParts(o));
       work.inputs.data = parts.train.sha256;
-      const source = o.model === undefined ? undefined : await openModel(o.model);
-      if (source) work.inputs.model = source.sha256;
-      const model = source?.model ?? networkFor(o, parts.train, spec);
+      const model = await startModel(context, work, o, parts.train, spec);
       const settings = loopOptions(context, work, o, { model, spec, validation: parts.validation });
       const result = await work.step('training', () => orDiscard(work, badnet(work.runtime, model, parts.train, attack, settings)));
       const verdict = await work.step('evaluating', () =>

@@ -14,8 +14,8 @@ import { defineCommand } from './command.node.ts';
 import { judge } from './judge.node.ts';
 import { percent } from './output.node.ts';
 import { RECORD_FILE } from './run-folder.node.ts';
-import { dataField, loadAttackerParts, openModel, specOverrides } from './shared.node.ts';
-import { historyPoints, networkFor, optionalModel, plainLoopOptions, trainerFields } from './training.node.ts';
+import { dataField, loadAttackerParts, specOverrides } from './shared.node.ts';
+import { historyPoints, optionalModel, plainLoopOptions, startModel, trainerFields } from './training.node.ts';
 import { inRunFolder } from './work.node.ts';
 
 // a run of several trainings is not gone on with in the middle
@@ -91,10 +91,9 @@ export const attackPruningAware = defineCommand({
       work.inputs.data = parts.train.sha256;
       const training = plainLoopOptions(context, o, spec);
 
-      const source = o.model === undefined ? undefined : await openModel(o.model);
-      if (source) work.inputs.model = source.sha256;
-      const first = source?.model ?? networkFor(o, parts.train, spec);
-      const clean = source ? first : (await work.step('clean training', () => runTraining(runtime, first, parts.train, training))).model;
+      const first = await startModel(context, work, o, parts.train, spec);
+      const given = o.model !== undefined;
+      const clean = given ? first : (await work.step('clean training', () => runTraining(runtime, first, parts.train, training))).model;
 
       const { point } = chooseLayer(clean, await probe(runtime, clean, { batch: 2 }), o.layer);
       const prune = o.prune < 1 ? Math.round(o.prune * point.channels) : o.prune;

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { train as runTraining } from '../train/loop.ts';
 import { defineCommand } from './command.node.ts';
 import { judge } from './judge.node.ts';
-import { loadParts, openModel, specOverrides } from './shared.node.ts';
-import { beginOrResume, historyPoints, loopOptions, networkFor, optionalModel, orDiscard, trainerFields } from './training.node.ts';
+import { loadParts, specOverrides } from './shared.node.ts';
+import { beginOrResume, historyPoints, loopOptions, optionalModel, orDiscard, startModel, trainerFields } from './training.node.ts';
 import { inRunFolder } from './work.node.ts';
 
 const options = z.object({ ...optionalModel('train this network further instead of a new one'), ...trainerFields });
@@ -26,9 +26,7 @@ export const train = defineCommand({
       const spec = specOverrides(o);
       const parts = await work.step('reading data', () => loadParts(o));
       work.inputs.data = parts.train.sha256;
-      const source = o.model === undefined ? undefined : await openModel(o.model);
-      if (source) work.inputs.model = source.sha256;
-      const model = source?.model ?? networkFor(o, parts.train, spec);
+      const model = await startModel(context, work, o, parts.train, spec);
       const settings = loopOptions(context, work, o, { model, spec, validation: parts.validation });
       const trained = await work.step('training', () => orDiscard(work, runTraining(work.runtime, model, parts.train, settings)));
       const verdict = await work.step('evaluating', () => judge(work.runtime, trained.model, parts.test ?? parts.validation, { spec }));

@@ -17,7 +17,7 @@ import { accuracyOf } from './accuracy.node.ts';
 import type { Context } from './command.node.ts';
 import { kebab } from './options.node.ts';
 import { RunFolder } from './run-folder.node.ts';
-import { dataField, modelField, outFields, runtimeFields, seedField, specFields, splitFields } from './shared.node.ts';
+import { dataField, modelField, openModel, outFields, runtimeFields, seedField, specFields, splitFields } from './shared.node.ts';
 import type { Work } from './work.node.ts';
 
 /** Flags of everything that trains from the start. */
@@ -141,7 +141,7 @@ function trainOptions(o: Omit<TrainerValues, 'checkpointEvery' | 'resume'> & { c
 }
 
 /** The network that `--network` names, shaped for the data. */
-export function networkFor(o: { network: string; seed: number }, data: Dataset, spec: Partial<ModelSpec>): Model {
+function networkFor(o: { network: string; seed: number }, data: Dataset, spec: Partial<ModelSpec>): Model {
   return buildNetwork(o.network, o.seed, {
     channels: data.channels,
     height: data.height,
@@ -152,6 +152,28 @@ export function networkFor(o: { network: string; seed: number }, data: Dataset, 
     mean: spec.mean,
     std: spec.std,
   });
+}
+
+/**
+ * The network to begin with: MODEL, or a new one.
+ * @throws SecateurError for a flag that would have no effect
+ */
+export async function startModel(
+  context: Context,
+  work: Work,
+  o: Omit<TrainerValues, 'checkpointEvery' | 'resume' | 'data'> & { model?: string },
+  data: Dataset,
+  spec: Partial<ModelSpec>,
+): Promise<Model> {
+  const idle = (key: string, why: string): void => {
+    if (context.given.has(key)) fail({ where: `--${kebab(key)}`, what: `has no effect ${why}`, hint: 'without it', exitCode: 2 });
+  };
+  if (o.optimizer !== 'sgd') for (const key of ['momentum', 'nesterov']) idle(key, `with --optimizer ${o.optimizer}`);
+  if (o.model === undefined) return networkFor(o, data, spec);
+  idle('network', 'on a model that is given');
+  const { model, sha256 } = await openModel(o.model);
+  work.inputs.model = sha256;
+  return model;
 }
 
 /** A training run of a command: options of the loop, with progress, Ctrl-C, checkpoints in the run folder, validation accuracy every epoch. */

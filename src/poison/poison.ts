@@ -148,10 +148,10 @@ export function poison(train: Dataset<'train'>, options: PoisonOptions): Poisone
  * class already, or not of the source class, are left out of the attack success rate.
  * Fails where trigger or label map do not fit the data, or no image takes part.
  */
-export function triggered(
-  data: Dataset<'test'> | Dataset<'tune'>,
+export function triggered<R extends 'test' | 'tune'>(
+  data: Dataset<R>,
   options: { readonly trigger: TriggerSpec; readonly labelMap: LabelMapSpec },
-): TriggeredDataset {
+): TriggeredDataset & { readonly role: R } {
   const { trigger, labelMap } = options;
   const map = bindLabelMap(labelMap, data.classes);
   const chosen = eligibleImages(data.labels, map);

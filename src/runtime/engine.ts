@@ -2,7 +2,7 @@
  * What happens on the side where ONNX Runtime lives: sessions by number, carried state, conversion between our tensors and ORT's.
  * Knows neither worker threads nor which build of ONNX Runtime it drives, so the native and the WASM backend share all of it.
  */
-import { sizeOf, type DType, type NumericArray, type Tensor } from '../core/tensor.ts';
+import { type DType, type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
 import type { Backend, Feeds, Fetches } from './session.ts';
 
 /** The part of onnxruntime-common that both packages export. */

@@ -30,7 +30,8 @@ export type Unnumbered = Request extends infer R ? (R extends Request ? Omit<R, 
 export function buffersOf(tensors: Readonly<Record<string, Tensor>>): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
   for (const { data } of Object.values(tensors)) {
-    if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength) buffers.add(data.buffer);
+    if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength)
+      buffers.add(data.buffer);
   }
   return [...buffers];
 }

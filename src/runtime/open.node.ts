@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os';
 import { SecateurError } from '../core/errors.ts';
 import { ortVersion } from './ort.node.ts';
 import { WorkerRuntime } from './pool.node.ts';
+import type { Backend, Runtime } from './session.ts';
 import { Tuner } from './tuner.ts';
 import { choiceFile } from './tuner-cache.node.ts';
-import type { Backend, Runtime } from './session.ts';
 
 export type BackendChoice = Backend | 'auto';
 export type DisposableRuntime = Runtime & { dispose(): Promise<void> };
@@ -34,7 +34,9 @@ export async function openRuntime(
     return runtime;
   }
   const threads = options.threads ?? availableParallelism();
-  const tuner = options.tune ? new Tuner(choiceFile({ backend: 'native', threads, version: ortVersion('native') }), options.onTune) : undefined;
+  const tuner = options.tune
+    ? new Tuner(choiceFile({ backend: 'native', threads, version: ortVersion('native') }), options.onTune)
+    : undefined;
   const native = new WorkerRuntime('native', threads, tuner);
   if (choice === 'native') {
     await native.ready();

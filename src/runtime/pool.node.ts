@@ -5,13 +5,13 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { fail, SecateurError } from '../core/errors.ts';
+import type { Model } from '../onnx/model.ts';
 import { writeModel } from '../onnx/proto.ts';
+import type { LowerOptions } from './lowerings/lower.ts';
 import { buffersOf, type Reply, type Request, type Unnumbered, type WorkerSetup } from './messages.ts';
 import { ortOptions } from './options.ts';
-import type { Model } from '../onnx/model.ts';
-import type { LowerOptions } from './lowerings/lower.ts';
-import type { Tuner } from './tuner.ts';
 import type { Backend, Feeds, Fetches, Runtime, Session, SessionOptions } from './session.ts';
+import type { Tuner } from './tuner.ts';
 
 interface Waiting {
   resolve(value: never): void;
@@ -220,6 +220,7 @@ function unloadable(backend: Backend, why: string): SecateurError {
   return new SecateurError({
     where: `runtime (${backend})`,
     what: `ONNX Runtime does not load: ${first}`,
-    hint: backend === 'native' ? '--backend wasm, or `npm rebuild onnxruntime-node` with ONNXRUNTIME_NODE_INSTALL=skip' : '--backend native',
+    hint:
+      backend === 'native' ? '--backend wasm, or `npm rebuild onnxruntime-node` with ONNXRUNTIME_NODE_INSTALL=skip' : '--backend native',
   });
 }

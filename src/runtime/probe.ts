@@ -3,7 +3,7 @@
  * Runtime is the shape inference: there is no second opinion to disagree with it, and data-dependent shapes come out right.
  */
 import { fail } from '../core/errors.ts';
-import { sizeOf, type DType, type NumericArray, type Tensor } from '../core/tensor.ts';
+import { type DType, type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
 import type { Dim, Graph, Model, ValueInfo } from '../onnx/model.ts';
 import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
 import type { Runtime } from './session.ts';
@@ -53,7 +53,8 @@ function typeOf(tensor: Tensor, constant: boolean): ValueType {
 function constantNames(graph: Graph): Set<string> {
   const constant = new Set(graph.initializers.keys());
   for (const node of graph.nodes) {
-    const fixed = SHAPE_ONLY.has(node.opType) || (!node.opType.startsWith('Random') && node.inputs.every((name) => name === '' || constant.has(name)));
+    const fixed =
+      SHAPE_ONLY.has(node.opType) || (!node.opType.startsWith('Random') && node.inputs.every((name) => name === '' || constant.has(name)));
     if (fixed) for (const name of node.outputs) constant.add(name);
   }
   return constant;

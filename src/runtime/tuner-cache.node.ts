@@ -1,10 +1,11 @@
 /** Keeps a tuner's choices on disk, a file per machine, ONNX Runtime version, backend and thread count. */
+
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { cpus, homedir } from 'node:os';
 import { join } from 'node:path';
-import { createHash } from 'node:crypto';
 import type { Backend } from './session.ts';
-import type { Choices, ChoiceStore } from './tuner.ts';
+import type { ChoiceStore, Choices } from './tuner.ts';
 
 /** `SECATEUR_CACHE`, or the user's cache folder. */
 export function cacheFolder(): string {

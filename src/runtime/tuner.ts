@@ -11,7 +11,7 @@ import { cloneModel } from '../onnx/edit.ts';
 import type { Model, Node } from '../onnx/model.ts';
 import type { ValueTypes } from '../onnx/value-types.ts';
 import type { Machine } from './lowerings/candidate.ts';
-import { type Choose, firstThatApplies, lower, type LowerOptions, type Site, sites } from './lowerings/lower.ts';
+import { type Choose, firstThatApplies, type LowerOptions, lower, type Site, sites } from './lowerings/lower.ts';
 import { nchwcBlock } from './lowerings/nchwc-block.ts';
 import { probe } from './probe.ts';
 import type { Runtime } from './session.ts';
@@ -70,15 +70,25 @@ export class Tuner {
   }
 }
 
-async function fastest(runtime: Runtime, site: Site, step: Model, types: ValueTypes, machine: Machine): Promise<{ chosen: string; times: string }> {
+async function fastest(
+  runtime: Runtime,
+  site: Site,
+  step: Model,
+  types: ValueTypes,
+  machine: Machine,
+): Promise<{ chosen: string; times: string }> {
   const inputs = [...new Set(site.node.inputs.filter((name) => name !== ''))];
-  if (inputs.every((name) => sizeOf(dimsOf(types, name, step)) < TINY_ELEMENTS)) return { chosen: site.candidates[0].name, times: 'too small to time' };
+  if (inputs.every((name) => sizeOf(dimsOf(types, name, step)) < TINY_ELEMENTS))
+    return { chosen: site.candidates[0].name, times: 'too small to time' };
   const feeds: Record<string, Tensor> = {};
   const b = new GraphBuilder({ opset: step.opsets.get('') });
   for (const name of inputs) {
     const dims = dimsOf(types, name, step);
     b.input(name, 'float32', dims);
-    feeds[name] = f32(Float32Array.from({ length: sizeOf(dims) }, (_, i) => ((i * 7919) % 1009) / 1009 - 0.5), dims);
+    feeds[name] = f32(
+      Float32Array.from({ length: sizeOf(dims) }, (_, i) => ((i * 7919) % 1009) / 1009 - 0.5),
+      dims,
+    );
   }
   const model = alone(b.build(), site.node, step);
   const trials = await Promise.all(

@@ -5,8 +5,8 @@ export type Schedule =
   | { readonly kind: 'constant' }
   /** Multiplied by `factor` after every `epochs` epochs. */
   | { readonly kind: 'step'; readonly epochs: number; readonly factor: number }
-  /** Half a cosine from the base rate down to `floor` times it (Loshchilov & Hutter 2017, SGDR, without restarts). */
-  | { readonly kind: 'cosine'; readonly floor: number }
+  /** Half a cosine from the base rate down to `floor` (default 0) times it (Loshchilov & Hutter 2017, SGDR, without restarts). */
+  | { readonly kind: 'cosine'; readonly floor?: number }
   /** Linear from base / 25 up to the base rate over the first `warmUp` share of the steps, then half a cosine down to 0 (after Smith 2018). */
   | { readonly kind: 'one-cycle'; readonly warmUp: number }
   /** base * (1 + gamma * step)^-power, the policy of the Fine-Pruning authors' speech network. */
@@ -31,7 +31,7 @@ export function rateAt(schedule: Schedule, base: number, step: number, length: S
     case 'step':
       return base * schedule.factor ** Math.floor(step / (schedule.epochs * stepsPerEpoch));
     case 'cosine':
-      return base * (schedule.floor + (1 - schedule.floor) * halfCosine(step / totalSteps));
+      return base * ((schedule.floor ?? 0) + (1 - (schedule.floor ?? 0)) * halfCosine(step / totalSteps));
     case 'one-cycle': {
       const warm = Math.max(1, Math.round(schedule.warmUp * totalSteps));
       if (step < warm) return base * (ONE_CYCLE_START + (1 - ONE_CYCLE_START) * ((step + 1) / warm));
@@ -101,7 +101,7 @@ export function formatSchedule(s: Schedule): string {
     case 'step':
       return `step:${s.epochs}:${s.factor}`;
     case 'cosine':
-      return s.floor === 0 ? 'cosine' : `cosine:${s.floor}`;
+      return (s.floor ?? 0) === 0 ? 'cosine' : `cosine:${s.floor}`;
     case 'one-cycle':
       return `one-cycle:${s.warmUp}`;
     case 'inv':

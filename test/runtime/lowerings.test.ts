@@ -12,7 +12,10 @@ const runtime = nativeRuntime({ threads: 1 });
 afterAll(() => runtime.dispose());
 
 const random = (dims: readonly number[], seed: number): Tensor =>
-  f32(Float32Array.from({ length: sizeOf(dims) }, (_, i) => Math.sin((i + 1) * 1.7 + seed) + Math.cos(i * 0.31 * seed)), dims);
+  f32(
+    Float32Array.from({ length: sizeOf(dims) }, (_, i) => Math.sin((i + 1) * 1.7 + seed) + Math.cos(i * 0.31 * seed)),
+    dims,
+  );
 
 interface Along {
   size: number;
@@ -164,8 +167,14 @@ test('blocked layout: the block size found is right for whole blocks, and input 
   // Whole blocks of images too: same width, narrower, uneven padding, one input channel.
   const rows = [
     geometry(block, 3, block, 1, [axis, axis]),
-    geometry(2 * block, 2, 2 * block, 1, [{ ...axis, begin: 0, end: 0 }, { ...axis, kernel: 4, begin: 0, end: 0 }]),
-    geometry(block, 1, block, 1, [{ ...axis, begin: 2, end: 0 }, { ...axis, begin: 0, end: 2 }]),
+    geometry(2 * block, 2, 2 * block, 1, [
+      { ...axis, begin: 0, end: 0 },
+      { ...axis, kernel: 4, begin: 0, end: 0 },
+    ]),
+    geometry(block, 1, block, 1, [
+      { ...axis, begin: 2, end: 0 },
+      { ...axis, begin: 0, end: 2 },
+    ]),
   ];
   for (const g of rows) expect(await bothConvGradients(g, { nchwcBlock: block })).toContain('nchwc-rows');
 });
@@ -190,7 +199,10 @@ test('average pooling, padding counted and not, windows that overlap, touch or l
     });
     return everyForm('AveragePoolGrad', { ...attributes(g), count_include_pad: includePads ? 1 : 0 }, { dy }, g.input, dx);
   };
-  await fc.assert(fc.asyncProperty(arbitrary, ({ axes, includePads }) => check(axes, includePads).then(() => undefined)), { numRuns: 30, seed: 3 });
+  await fc.assert(
+    fc.asyncProperty(arbitrary, ({ axes, includePads }) => check(axes, includePads).then(() => undefined)),
+    { numRuns: 30, seed: 3 },
+  );
   const tile: Along = { size: 6, kernel: 2, stride: 2, dilation: 1, begin: 0, end: 0 };
   expect(await check([tile, { ...tile, kernel: 3, stride: 3 }], false)).toEqual(['resize', 'conv-transpose']);
 });
@@ -199,7 +211,10 @@ test('max pooling sends the gradient to the first maximum', async () => {
   const check = async (axes: readonly Along[]): Promise<string[]> => {
     const g = geometry(2, 2, 2, 2, axes);
     // Few distinct values, so that there are ties.
-    const x = f32(Float32Array.from({ length: sizeOf(g.input) }, (_, i) => (i * 7) % 3), g.input);
+    const x = f32(
+      Float32Array.from({ length: sizeOf(g.input) }, (_, i) => (i * 7) % 3),
+      g.input,
+    );
     const dy = random(g.output, 5);
     const best = new Int32Array(sizeOf(g.output)).fill(-1);
     walk(g, (xi, _w, yi) => {
@@ -218,7 +233,10 @@ test('max pooling sends the gradient to the first maximum', async () => {
     along.map((a) => ({ ...a, begin: Math.min(a.begin, a.kernel - 1), end: Math.min(a.end, a.kernel - 1) })),
     { minLength: 1, maxLength: 2 },
   );
-  await fc.assert(fc.asyncProperty(arbitrary, (axes) => check(axes).then(() => undefined)), { numRuns: 30, seed: 11 });
+  await fc.assert(
+    fc.asyncProperty(arbitrary, (axes) => check(axes).then(() => undefined)),
+    { numRuns: 30, seed: 11 },
+  );
   const tile: Along = { size: 6, kernel: 2, stride: 2, dilation: 1, begin: 0, end: 0 };
   expect(await check([tile, tile])).toEqual(['max-unpool', 'scatter-add']);
 });

@@ -3,10 +3,11 @@
  * has several, none is the fastest for every shape (DESIGN.md has the figures), so each says for which shapes it is right and what
  * it is called; `tuner.node.ts` times them, `lower.ts` puts the chosen one in.
  */
+
+import { sizeOf } from '../../core/tensor.ts';
 import type { GraphBuilder } from '../../onnx/builder.ts';
 import { attrInt, attrInts } from '../../onnx/edit.ts';
 import type { AttributeShorthand, Node } from '../../onnx/model.ts';
-import { sizeOf } from '../../core/tensor.ts';
 
 /** Domain of the operators that `grad/` emits and that no runtime knows. */
 export const GRAD_DOMAIN = 'secateur.grad';

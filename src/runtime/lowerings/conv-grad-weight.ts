@@ -3,19 +3,26 @@
  * The bottleneck of training on a CPU, hence the most candidates.
  */
 import { sizeOf } from '../../core/tensor.ts';
-import { allOnes, allZeros, kernelPositions, padSpatial, pixels, spatial, spatialAxes } from './candidate.ts';
 import type { Candidate, EmitContext, Geometry } from './candidate.ts';
+import { allOnes, allZeros, kernelPositions, padSpatial, pixels, spatial, spatialAxes } from './candidate.ts';
 import { NCHWC_DOMAIN } from './nchwc.ts';
 
 /** Padding that the patches really touch: a padded border that no kernel position reaches is cut, so a negative end is possible. */
 function reachedEnd(g: Geometry): number[] {
-  return g.kernel.map((k, i) => (spatial(g.output)[i] - 1) * g.strides[i] + (k - 1) * g.dilations[i] + 1 - spatial(g.input)[i] - g.padsBegin[i]);
+  return g.kernel.map(
+    (k, i) => (spatial(g.output)[i] - 1) * g.strides[i] + (k - 1) * g.dilations[i] + 1 - spatial(g.input)[i] - g.padsBegin[i],
+  );
 }
 
 /** X padded so that kernel position p reads rows p·dilation, p·dilation + stride, ...; same axes as X. */
 function padded(c: EmitContext, g: Geometry, x: string): string {
   // Cutting is left to the slices: they only read what a kernel position reaches.
-  return padSpatial(c, x, g.padsBegin, reachedEnd(g).map((v) => Math.max(0, v)));
+  return padSpatial(
+    c,
+    x,
+    g.padsBegin,
+    reachedEnd(g).map((v) => Math.max(0, v)),
+  );
 }
 
 /** The part of padded X under one kernel position, [N,C,O...] (or with channels last: axes shifted by one to the left). */
@@ -23,7 +30,9 @@ function patch(c: EmitContext, g: Geometry, x: string, position: readonly number
   const out = spatial(g.output);
   const starts = position.map((p, i) => p * g.dilations[i]);
   const ends = starts.map((s, i) => s + (out[i] - 1) * g.strides[i] + 1);
-  const whole = starts.every((s, i) => s === 0 && g.strides[i] === 1 && ends[i] === spatial(g.input)[i] && g.padsBegin[i] === 0 && reachedEnd(g)[i] <= 0);
+  const whole = starts.every(
+    (s, i) => s === 0 && g.strides[i] === 1 && ends[i] === spatial(g.input)[i] && g.padsBegin[i] === 0 && reachedEnd(g)[i] <= 0,
+  );
   if (whole) return x;
   const axes = spatialAxes(g.rank).map((a) => a - 2 + firstAxis);
   const inputs = [x, c.b.ints(starts), c.b.ints(ends), c.b.ints(axes)];
@@ -82,7 +91,11 @@ const im2col: Candidate = {
         ? grouped(parts.length === 1 ? parts[0] : c.op('Concat', parts, { axis: 1 }), parts.length * channels)
         : parts.length === 1
           ? grouped(parts[0], channels)
-          : c.op('Concat', parts.map((part) => grouped(part, channels)), { axis: 2 }); // [N, g, K·C/g, P]
+          : c.op(
+              'Concat',
+              parts.map((part) => grouped(part, channels)),
+              { axis: 2 },
+            ); // [N, g, K·C/g, P]
     const product = c.op('MatMul', [grouped(dy, m), c.op('Transpose', [columns], { perm: [0, 1, 3, 2] })]); // [N, g, M/g, K·C/g]
     return toWeight(c, g, c.op('ReduceSum', [product, c.b.ints([0])], { keepdims: 0 }));
   },
@@ -97,7 +110,8 @@ const gemm: Candidate = {
     const [n, channels] = g.input;
     const [m, p] = [g.output[1], pixels(g.output)];
     const axes = spatialAxes(g.rank);
-    const last = channels === 1 ? c.op('Reshape', [x, c.b.ints([n, ...spatial(g.input), 1])]) : c.op('Transpose', [x], { perm: [0, ...axes, 1] });
+    const last =
+      channels === 1 ? c.op('Reshape', [x, c.b.ints([n, ...spatial(g.input), 1])]) : c.op('Transpose', [x], { perm: [0, ...axes, 1] });
     const end = reachedEnd(g).map((v) => Math.max(0, v));
     const xp = allZeros(g.padsBegin) && allZeros(end) ? last : c.op('Pad', [last, c.b.ints([0, ...g.padsBegin, 0, 0, ...end, 0])]);
     const parts = kernelPositions(g.kernel).map((position) => patch(c, g, xp, position, 1)); // each [N,O...,C]

@@ -29,7 +29,8 @@ export async function nchwcBlock(runtime: Runtime): Promise<number> {
     const b = new GraphBuilder();
     b.input('x', 'float32', x.dims);
     b.input('w', 'float32', w.dims);
-    if (block === 0) b.output(b.op('Conv', ['x', 'w'], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }, { outputs: ['y'] }), 'float32', TRIAL.output);
+    if (block === 0)
+      b.output(b.op('Conv', ['x', 'w'], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }, { outputs: ['y'] }), 'float32', TRIAL.output);
     else {
       const op: EmitContext['op'] = (type, inputs, attributes, domain) => b.op(type, inputs, attributes, { domain: domain ?? '' });
       const context = { b, op, machine: { nchwcBlock: block } } as unknown as EmitContext;

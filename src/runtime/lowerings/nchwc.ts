@@ -22,7 +22,10 @@ export function nchwcConv(c: EmitContext, g: Geometry, x: string, w: string, bia
   const [kh, kw] = g.kernel;
   const whole = channels >= block;
   // OIHW -> OIHW{i}{o}, or OIHW{o} where the input has less than a block of channels and stays as it is.
-  const split = c.op('Reshape', [w, c.b.ints(whole ? [m / block, block, channels / block, block, kh, kw] : [m / block, block, channels, kh, kw])]);
+  const split = c.op('Reshape', [
+    w,
+    c.b.ints(whole ? [m / block, block, channels / block, block, kh, kw] : [m / block, block, channels, kh, kw]),
+  ]);
   const turned = c.op('Transpose', [split], { perm: whole ? [0, 2, 4, 5, 3, 1] : [0, 2, 3, 4, 1] });
   const weight = c.op('Reshape', [turned, c.b.ints([m, channels, kh, kw])]);
   const input = whole ? c.op('ReorderInput', [x], { channels_last: 0 }, NCHWC_DOMAIN) : x;

@@ -1,10 +1,9 @@
 /** Gradients of pooling. */
-import { sizeOf } from '../../core/tensor.ts';
-import { float } from '../../onnx/model.ts';
-import { f32 } from '../../core/tensor.ts';
-import { allOnes, allZeros, spatial } from './candidate.ts';
-import type { Candidate, EmitContext, Geometry } from './candidate.ts';
+import { f32, sizeOf } from '../../core/tensor.ts';
 import { attrInt } from '../../onnx/edit.ts';
+import { float } from '../../onnx/model.ts';
+import type { Candidate, EmitContext, Geometry } from './candidate.ts';
+import { allOnes, allZeros, spatial } from './candidate.ts';
 
 /** Windows that lie side by side and cover the input exactly. */
 function tiles(g: Geometry): boolean {
@@ -77,7 +76,11 @@ function reciprocals(c: EmitContext, g: Geometry): Float32Array {
  * The forward MaxPool is asked for the indices of its maxima too, and the gradients are scattered there. Ties go to the first
  * maximum, as in the forward pass and in PyTorch.
  */
-function scatter(name: string, applies: Candidate['applies'], put: (c: EmitContext, g: Geometry, dy: string, at: string) => string): Candidate {
+function scatter(
+  name: string,
+  applies: Candidate['applies'],
+  put: (c: EmitContext, g: Geometry, dy: string, at: string) => string,
+): Candidate {
   return {
     name,
     applies,
@@ -94,8 +97,7 @@ function scatter(name: string, applies: Candidate['applies'], put: (c: EmitConte
 const unpool = scatter(
   'max-unpool',
   (g) => g.kernel.every((k, i) => k <= g.strides[i]) && allOnes(g.dilations) && allZeros([...g.padsBegin, ...g.padsEnd]) && g.rank <= 3,
-  (c, g, dy, at) =>
-    c.op('MaxUnpool', [dy, at, c.b.ints(g.input)], { kernel_shape: g.kernel, strides: g.strides }),
+  (c, g, dy, at) => c.op('MaxUnpool', [dy, at, c.b.ints(g.input)], { kernel_shape: g.kernel, strides: g.strides }),
 );
 
 const scatterAdd = scatter(

@@ -1,0 +1,64 @@
+/** What a program imports, in pipeline order; no logic. */
+
+// attack
+export { badnet } from './attack/badnet.ts';
+export { pruningAware } from './attack/pruning-aware.ts';
+// core
+export { SecateurError } from './core/errors.ts';
+export { Rng } from './core/rng.ts';
+export type { DType, Tensor } from './core/tensor.ts';
+export { f32, i64 } from './core/tensor.ts';
+// data
+export type { AnyImages, Dataset, PoisonedDataset, Role, TrainingData, TriggeredDataset } from './data/dataset.ts';
+export { digits } from './data/digits.ts';
+export { forward, predict } from './data/forward.ts';
+export { loadData } from './data/load.node.ts';
+export { makeDataset, subset } from './data/make.ts';
+export { split, splitByHash } from './data/split.ts';
+// defend
+export { compact } from './defend/compact.ts';
+export { validationCurve } from './defend/curve.ts';
+export { fineprune } from './defend/fineprune.ts';
+export { finetune } from './defend/finetune.ts';
+export { prune } from './defend/prune.ts';
+export { Judge } from './evaluate/judge.ts';
+// evaluate
+export { overSeeds } from './evaluate/over-seeds.ts';
+export { attackRates, cleanRates } from './evaluate/rates.ts';
+export { Result } from './evaluate/result.ts';
+export { wilson } from './evaluate/wilson.ts';
+// grad
+export { parametersOf } from './grad/parameters.ts';
+export type { GradientGraph, GradientOptions, StepOptions, TrainingStep } from './grad/step.ts';
+export { gradientGraph, trainingStep } from './grad/step.ts';
+// inspect
+export { compareActivations, layerStatistics } from './inspect/activations.ts';
+export { backdoorNeurons } from './inspect/backdoor-neurons.ts';
+export { firstFilters } from './inspect/filters.ts';
+export { chooseLayer, describeLayers } from './inspect/layers.ts';
+// onnx
+export { GraphBuilder } from './onnx/builder.ts';
+export { describe, summarize } from './onnx/describe.ts';
+export { loadModel, saveModel } from './onnx/file.node.ts';
+export type { Attribute, Graph, Model, Node, ValueInfo } from './onnx/model.ts';
+export { float } from './onnx/model.ts';
+export { readModel, writeModel } from './onnx/proto.ts';
+export type { ModelSpec } from './onnx/spec.ts';
+export { readSpec, writeSpec } from './onnx/spec.ts';
+// poison
+export { LabelMapSpec, parseLabelMap } from './poison/label-maps.ts';
+export type { PoisonOptions } from './poison/poison.ts';
+export { poison, triggered } from './poison/poison.ts';
+export { applyTrigger, parseTrigger, TriggerSpec } from './poison/triggers/registry.ts';
+// report
+export { renderReport } from './report/render.tsx';
+// runtime
+export { nativeRuntime, openRuntime, wasmRuntime } from './runtime/open.node.ts';
+export { probe } from './runtime/probe.ts';
+export type { Backend, Runtime, Session, SessionOptions } from './runtime/session.ts';
+export { openStep } from './runtime/step.ts';
+// train
+export { fileCheckpoint } from './train/checkpoint.node.ts';
+export { train } from './train/loop.ts';
+export { buildNetwork, networks } from './train/networks/registry.ts';
+export type { TrainOptions, TrainResult } from './train/options.ts';

@@ -31,9 +31,11 @@ export const attackBadnet = defineCommand({
       work.inputs.data = parts.train.sha256;
       const model = await startModel(context, work, o, parts.train, spec);
       const settings = loopOptions(context, work, o, { model, spec, validation: parts.validation });
-      const result = await work.step('training', () => orDiscard(work, badnet(work.runtime, model, parts.train, attack, settings)));
-      const verdict = await work.step('evaluating', () =>
-        judge(work.runtime, result.model, parts.test ?? parts.validation, { spec, attack }),
+      const result = await work.step('training', async () =>
+        orDiscard(work, badnet(await work.runtime(), model, parts.train, attack, settings)),
+      );
+      const verdict = await work.step('evaluating', async () =>
+        judge(await work.runtime(), result.model, parts.test ?? parts.validation, { spec, attack }),
       );
       const { counts } = result.record;
       return {

@@ -83,13 +83,13 @@ export const attackPruningAware = defineCommand({
   }),
   run: (context, o) =>
     inRunFolder(context, { command: 'attack pruning-aware', options: o, tune: true }, async (work) => {
-      const { runtime } = work;
       const spec = specOverrides(o);
       const bias = readBias(o.bias);
       const attack = await poisonOptions(o);
       const parts = await work.step('reading data', () => loadAttackerParts(o));
       work.inputs.data = parts.train.sha256;
       const training = plainLoopOptions(context, o, spec);
+      const runtime = await work.runtime();
 
       const first = await startModel(context, work, o, parts.train, spec);
       const given = o.model !== undefined;

@@ -40,7 +40,12 @@ export const evaluate = defineCommand({
       const test = await work.step('reading data', () => loadTest(o));
       Object.assign(work.inputs, { model: sha256, test: test.sha256 });
       const spec = specOverrides(o);
-      const { line, table, clean, attack: hit } = await work.step('evaluating', () => judge(work.runtime, model, test, { spec, attack }));
+      const {
+        line,
+        table,
+        clean,
+        attack: hit,
+      } = await work.step('evaluating', async () => judge(await work.runtime(), model, test, { spec, attack }));
       const broken: string[] = [];
       if (o.minClean !== undefined && clean.accuracy.value < o.minClean) {
         broken.push(`clean accuracy ${percent(clean.accuracy.value)} is below ${percent(o.minClean)}`);

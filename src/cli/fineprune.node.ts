@@ -22,15 +22,15 @@ export const fineprune = defineCommand({
       Object.assign(work.inputs, { model: sha256, validation: validation.sha256 });
       const spec = specOverrides(o);
       const { layer, threshold, compact } = o;
-      const result = await work.step('fine-pruning', () =>
-        runFinepruning(work.runtime, model, validation, {
+      const result = await work.step('fine-pruning', async () =>
+        runFinepruning(await work.runtime(), model, validation, {
           spec,
           prune: { layer, threshold, compact },
           finetune: finetuneOptions(o, context),
         }),
       );
       const { cut, point, accuracy } = result.pruned;
-      const after = await work.step('evaluating', () => validationAccuracy(work.runtime, result.model, validation, spec));
+      const after = await work.step('evaluating', async () => validationAccuracy(await work.runtime(), result.model, validation, spec));
       const curve = curveTable(result.pruned, validation.count);
       const stages: Table = {
         name: 'fine-pruning',

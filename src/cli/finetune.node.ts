@@ -19,11 +19,11 @@ export const finetune = defineCommand({
       const validation = await work.step('reading data', () => loadValidation(o));
       Object.assign(work.inputs, { model: sha256, validation: validation.sha256 });
       const spec = specOverrides(o);
-      const before = await work.step('evaluating', () => validationAccuracy(work.runtime, model, validation, spec));
-      const result = await work.step('fine-tuning', () =>
-        runFinetuning(work.runtime, model, validation, { ...finetuneOptions(o, context), spec }),
+      const before = await work.step('evaluating', async () => validationAccuracy(await work.runtime(), model, validation, spec));
+      const result = await work.step('fine-tuning', async () =>
+        runFinetuning(await work.runtime(), model, validation, { ...finetuneOptions(o, context), spec }),
       );
-      const after = await work.step('evaluating', () => validationAccuracy(work.runtime, result.model, validation, spec));
+      const after = await work.step('evaluating', async () => validationAccuracy(await work.runtime(), result.model, validation, spec));
       return {
         line: `fine-tuned ${o.epochs} epochs  validation ${change(before.value, after.value)}  seed ${o.seed}`,
         tables: [

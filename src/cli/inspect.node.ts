@@ -60,7 +60,7 @@ export const inspect = defineCommand({
       if (attack && o.data === undefined) fail({ where: '--data', what: 'missing', expected: 'images to put the trigger on', exitCode: 2 });
       const { model, sha256 } = await openModel(o.model);
       work.inputs.model = sha256;
-      const types = await work.step('finding layers', () => probe(work.runtime, model, { batch: 2 }));
+      const types = await work.step('finding layers', async () => probe(await work.runtime(), model, { batch: 2 }));
       const layers = describeLayers(model, types);
       const filters = filtersOf(model);
       const { point } = chooseLayer(model, types, o.layer);
@@ -76,8 +76,8 @@ export const inspect = defineCommand({
       work.inputs[images.role] = images.sha256;
       const withTrigger = attack && images.role === 'test' ? triggered(images, attack) : undefined;
       const { clean, bad } = await work.step('activations', async () => {
-        if (!withTrigger) return { clean: await layerStatistics(work.runtime, model, point, images, { spec }), bad: undefined };
-        const both = await compareActivations(work.runtime, model, point, images, withTrigger, { spec });
+        if (!withTrigger) return { clean: await layerStatistics(await work.runtime(), model, point, images, { spec }), bad: undefined };
+        const both = await compareActivations(await work.runtime(), model, point, images, withTrigger, { spec });
         return { clean: both.clean, bad: both.triggered };
       });
       const { rise, quiet, dormant } = o;

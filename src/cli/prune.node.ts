@@ -22,8 +22,8 @@ export const prune = defineCommand({
       const validation = await work.step('reading data', () => loadValidation(o));
       Object.assign(work.inputs, { model: sha256, validation: validation.sha256 });
       const { layer, threshold, compact } = o;
-      const result = await work.step('pruning', () =>
-        runPruning(work.runtime, model, validation, { layer, threshold, compact, spec: specOverrides(o) }),
+      const result = await work.step('pruning', async () =>
+        runPruning(await work.runtime(), model, validation, { layer, threshold, compact, spec: specOverrides(o) }),
       );
       const { cut, point } = result;
       const curve = curveTable(result, validation.count);

@@ -77,32 +77,37 @@ export function specOverrides(o: Values<typeof specFields>): Partial<ModelSpec> 
 }
 
 /**
- * Opens a runtime for the length of `work`.
+ * Gives `work` a runtime, which is opened when it is first asked for and closed at the end.
  * @param tune for what trains: the forms of the heavy operators are timed once on this machine and remembered
  */
 export async function withRuntime<T>(
   context: Context,
   o: Values<typeof runtimeFields>,
   tune: boolean,
-  work: (runtime: Runtime) => Promise<T>,
+  work: (runtime: () => Promise<Runtime>) => Promise<T>,
 ): Promise<T> {
   const { progress } = context;
   let measured = false;
-  const runtime = await openRuntime({
-    backend: o.backend,
-    threads: o.threads,
-    tune,
-    onTune: (message) => {
-      if (!measured) progress.line('measuring which forms of the operators are the fastest on this machine (once, then remembered)');
-      measured = true;
-      progress.passing(message);
-    },
-    onFallback: (why) => progress.line(`note: ${why} Going on with wasm, which is several times slower.`),
-  });
+  const open = () =>
+    openRuntime({
+      backend: o.backend,
+      threads: o.threads,
+      tune,
+      onTune: (message) => {
+        if (!measured) progress.line('measuring which forms of the operators are the fastest on this machine (once, then remembered)');
+        measured = true;
+        progress.passing(message);
+      },
+      onFallback: (why) => progress.line(`note: ${why} Going on with wasm, which is several times slower.`),
+    });
+  let opened: ReturnType<typeof open> | undefined;
   try {
-    return await work(runtime);
+    return await work(() => {
+      opened ??= open();
+      return opened;
+    });
   } finally {
-    await runtime.dispose();
+    await opened?.then((runtime) => runtime.dispose()).catch(() => {});
   }
 }
 

@@ -28,8 +28,12 @@ export const train = defineCommand({
       work.inputs.data = parts.train.sha256;
       const model = await startModel(context, work, o, parts.train, spec);
       const settings = loopOptions(context, work, o, { model, spec, validation: parts.validation });
-      const trained = await work.step('training', () => orDiscard(work, runTraining(work.runtime, model, parts.train, settings)));
-      const verdict = await work.step('evaluating', () => judge(work.runtime, trained.model, parts.test ?? parts.validation, { spec }));
+      const trained = await work.step('training', async () =>
+        orDiscard(work, runTraining(await work.runtime(), model, parts.train, settings)),
+      );
+      const verdict = await work.step('evaluating', async () =>
+        judge(await work.runtime(), trained.model, parts.test ?? parts.validation, { spec }),
+      );
       return {
         line: `${verdict.line}  seed ${o.seed}`,
         tables: [verdict.table],

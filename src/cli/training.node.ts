@@ -192,7 +192,7 @@ export function loopOptions(
     batchNorm: o.batchNorm,
     trainable: left && ((name) => left.has(name)),
     signal: context.signal,
-    evaluate: async (m) => ({ validation: (await accuracyOf(work.runtime, m, validation, spec)).accuracy.value }),
+    evaluate: async (m) => ({ validation: (await accuracyOf(await work.runtime(), m, validation, spec)).accuracy.value }),
     onProgress: context.progress.train,
     checkpoint: {
       load: () => store.load(),

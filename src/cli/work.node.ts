@@ -36,7 +36,8 @@ export interface WorkSetup<O> {
 }
 
 export interface Work {
-  readonly runtime: Runtime;
+  /** Opened when it is first asked for: a flag that is wrong is told before ONNX Runtime is loaded. */
+  runtime(): Promise<Runtime>;
   readonly folder: RunFolder;
   /** name -> sha-256 of what the run was made from. */
   readonly inputs: Record<string, string>;
@@ -112,6 +113,7 @@ export async function inRunFolder<O extends WorkOptions>(
         },
       });
       const { started } = await folder.runJson();
+      const { backend, threads } = await runtime();
       const result: Result = {
         recipe: name,
         tables: [...findings.tables],
@@ -119,7 +121,7 @@ export async function inRunFolder<O extends WorkOptions>(
           command: context.commandLine,
           seeds: options.seed === undefined ? [] : [options.seed],
           versions: versions(),
-          machine: `${machineName()}; ${runtime.backend}, ${runtime.threads} threads`,
+          machine: `${machineName()}; ${backend}, ${threads} threads`,
           inputs,
           started,
           steps,

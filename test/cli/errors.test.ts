@@ -105,6 +105,16 @@ describe('flags that do not fit', () => {
       ['train', ...DATA, '--network', 'resnet'],
       'error: --network: not valid, expected one of badnets-cnn, resnet18-cifar, small-resnet, got "resnet".',
     ],
+    [
+      2,
+      ['train', model, ...DATA, '--network', 'small-resnet'],
+      'error: --network: has no effect on a model that is given. Try without it.',
+    ],
+    [
+      2,
+      ['train', ...DATA, '--optimizer', 'adam', '--momentum', '0.5'],
+      'error: --momentum: has no effect with --optimizer adam. Try without it.',
+    ],
     [2, ['train', ...DATA, '--schedule', 'cosin'], /^error: --schedule: not a schedule, expected constant, .*, got "cosin"\.$/],
     [2, ['train', ...DATA, '--augment', 'shift:28'], /^error: --augment: shift is as large as the image, expected less than 28 pixels/],
     [
@@ -120,7 +130,7 @@ describe('flags that do not fit', () => {
     ],
     [
       1,
-      ['train', model, ...DATA, ...FAST, '--freeze-before', 'fc3'],
+      ['train', model, ...DATA, '--freeze-before', 'fc3'],
       'error: --freeze-before: the model has no node "fc3", expected the name of a node or of a value. Try --freeze-before fc1.',
     ],
     [

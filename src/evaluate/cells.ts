@@ -21,9 +21,15 @@ export function rateCell(row: string, column: string, rates: readonly Rate[], pa
   return { row, column, value: over.mean, n, low: over.low, high: over.high, seeds: over.seeds, ...given };
 }
 
-/** Any other figure over seeds: mean and Student's t interval, none for a single seed. */
-export function figureCell(row: string, column: string, values: readonly number[], n?: number): Cell {
-  const over = overSeeds(values);
+/** Any other figure over seeds: mean and Student's t interval, cut to `range` where the figure cannot leave it; none for a single seed. */
+export function figureCell(
+  row: string,
+  column: string,
+  values: readonly number[],
+  o: { readonly n?: number; readonly range?: readonly [number, number] } = {},
+): Cell {
+  const over = overSeeds(values, o.range);
+  const { n } = o;
   return {
     row,
     column,

@@ -1,5 +1,6 @@
 /** First-layer filters as data for pictures. BadNets (figure 5) shows one that is dedicated to the trigger. */
 import { fail } from '../core/errors.ts';
+import type { ChannelStatistics } from '../data/channel-statistics.ts';
 import { topologicalOrder } from '../onnx/edit.ts';
 import type { Model } from '../onnx/model.ts';
 
@@ -26,4 +27,15 @@ export function firstFilters(model: Model): Filters {
     return { layer: node.name || node.outputs[0], count, height, width, weights };
   }
   return fail({ where: 'model', what: 'has no filters to show', expected: 'a 2-D convolution with stored float32 weights' });
+}
+
+/**
+ * Filters that answer to the trigger more than to anything in a clean image: their peak (mean over images of the largest value in space) rises
+ * with the trigger by at least `rise`, in units of the layer's mean clean peak. Strongest first. Both statistics are of the first layer's
+ * cut point.
+ */
+export function dedicatedFilters(clean: ChannelStatistics, triggered: ChannelStatistics, rise = 0.25): number[] {
+  const unit = clean.peak.reduce((a, v) => a + v, 0) / clean.channels;
+  const rises = Array.from(triggered.peak, (v, c) => v - clean.peak[c]);
+  return [...rises.keys()].filter((c) => rises[c] > 0 && rises[c] >= rise * unit).sort((a, b) => rises[b] - rises[a] || a - b);
 }

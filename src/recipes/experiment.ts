@@ -14,6 +14,7 @@ import { type CurveStep, Judge, type Judgement, type TriggeredTest } from '../ev
 import { type Comparison, compareActivations } from '../inspect/activations.ts';
 import { backdoorNeurons, type NeuronReport } from '../inspect/backdoor-neurons.ts';
 import { chooseLayer } from '../inspect/layers.ts';
+import { cutPoints } from '../onnx/cut-points.ts';
 import type { Model } from '../onnx/model.ts';
 import { triggered } from '../poison/poison.ts';
 import { parseTrigger, type TriggerSpec } from '../poison/triggers/registry.ts';
@@ -22,7 +23,7 @@ import type { EpochRecord } from '../train/checkpoint.ts';
 import { train } from '../train/loop.ts';
 import { buildNetwork } from '../train/networks/registry.ts';
 import type { TrainOptions } from '../train/options.ts';
-import type { MadeModel, RecipeDeps, Steps } from './recipe.ts';
+import { type MadeModel, type RecipeDeps, Steps } from './recipe.ts';
 import type { Scale } from './scale.ts';
 
 export type TriggerName = 'pattern' | 'pixel';
@@ -41,6 +42,7 @@ export interface Suspect {
   readonly curve: readonly CurveStep[];
   readonly comparison: Comparison;
   readonly neurons: NeuronReport;
+  readonly pruned: Model;
   /** Fine-tuned, without pruning. */
   readonly tuned: Model;
 }
@@ -49,19 +51,28 @@ export interface TrainedNet {
   readonly model: Model;
   readonly history: readonly EpochRecord[];
   readonly judgement: Judgement;
+  /** Predicted classes of the clean and the triggered test inputs. */
+  readonly predicted: { readonly clean: Int32Array; readonly attacked: Int32Array };
+  /** First-layer activations on clean and on triggered test inputs. */
+  readonly firstLayer: Comparison;
 }
 
 export interface SeedResult {
   readonly seed: number;
+  /** Highest learning rate of the networks' training. */
+  readonly peakRate: number;
   readonly parts: { readonly train: Dataset<'train'>; readonly validation: Dataset<'validation'>; readonly tune: Dataset<'tune'> };
+  readonly test: Dataset<'test'>;
   readonly triggeredTest: Readonly<Record<TriggerName, TriggeredTest>>;
   readonly baseline: TrainedNet;
   /** Of the largest fraction. */
-  readonly badnets: Readonly<Record<TriggerName, TrainedNet>>;
+  readonly badnets: { readonly pattern: TrainedNet; readonly pixel?: TrainedNet };
   /** Pattern trigger, by fraction, smallest first. */
   readonly fractions: readonly { readonly fraction: number; readonly net: TrainedNet }[];
   readonly suspects: readonly Suspect[];
   readonly scratch: Judgement;
+  /** The baseline attack, fine-tuned and fine-pruned at several learning rates, smallest first. */
+  readonly rates: readonly { readonly rate: number; readonly judgements: Readonly<Record<'fine-tune' | 'fine-prune', Judgement>> }[];
   readonly rounds: readonly Round[];
   readonly held: boolean;
 }
@@ -74,12 +85,17 @@ export const TRIGGERS: Readonly<Record<TriggerName, TriggerSpec>> = {
 /** Steps of one seed, for the progress line. */
 export function stepsPerSeed(scale: Scale): number {
   const suspects = scale.pruningAware.bias.length + 2;
-  // clean, pixel, a BadNet for each fraction, step 3, each bias rule, three defences and an examination for each suspect, scratch, judging
-  return 1 + 1 + scale.fractions.length + 1 + scale.pruningAware.bias.length + suspects * 4 + 1 + 1;
+  // clean, perhaps pixel, a BadNet for each fraction, step 3, each bias rule, three defences and an examination for each suspect, scratch, judging
+  const rates = scale.otherRates.length * 2;
+  return 1 + rates + (scale.pixel ? 1 : 0) + scale.fractions.length + 1 + scale.pruningAware.bias.length + suspects * 4 + 1 + 1;
 }
 
-export async function runSeed(deps: RecipeDeps, steps: Steps, scale: Scale, seed: number): Promise<SeedResult> {
-  return new SeedRun(deps, steps, scale, seed).run();
+/** All seeds, one after the other, on one list of steps. */
+export async function runSeeds(deps: RecipeDeps, scale: Scale, seeds: readonly number[]): Promise<{ results: SeedResult[]; steps: Steps }> {
+  const steps = new Steps(deps, stepsPerSeed(scale) * seeds.length);
+  const results: SeedResult[] = [];
+  for (const seed of seeds) results.push(await new SeedRun(deps, steps, scale, seed).run());
+  return { results, steps };
 }
 
 class SeedRun {
@@ -114,7 +130,7 @@ class SeedRun {
     const largest = fractions[fractions.length - 1];
     const nets: { fraction: number; made: MadeModel }[] = [];
     for (const { fraction, epochs } of fractions) nets.push({ fraction, made: await this.#badnet('pattern', fraction, epochs) });
-    const pixel = await this.#badnet('pixel', largest.fraction, largest.epochs);
+    const pixel = this.#scale.pixel ? await this.#badnet('pixel', largest.fraction, largest.epochs) : undefined;
     const step3 = await this.#step3(clean.model);
     const aware: [string, Model][] = [];
     for (const bias of this.#scale.pruningAware.bias) {
@@ -125,24 +141,47 @@ class SeedRun {
     for (const [name, model] of [['baseline', pattern.model], ...aware, ['clean model', clean.model]] as [string, Model][]) {
       suspects.push(await this.#suspect(name, model));
     }
+    const rates = await this.#rates(suspects[0]);
     const scratch = await this.#trained('from-scratch', this.#parts.validation, this.#scale.scratchEpochs);
     return this.#steps.measure(this.#name('judging'), async () => {
-      const judged = async (made: MadeModel, trigger: TriggerName): Promise<TrainedNet> => ({
-        model: made.model,
-        history: made.history,
-        judgement: await this.#judges[trigger].judge(made.model),
-      });
+      const judged = async (made: MadeModel, trigger: TriggerName): Promise<TrainedNet> => {
+        const { clean: onClean, attacked } = await this.#judges[trigger].predictions(made.model);
+        const { layers } = cutPoints(made.model, await probe(this.#deps.runtime, made.model, { batch: 2 }));
+        const firstLayer = await compareActivations(
+          this.#deps.runtime,
+          made.model,
+          layers[0],
+          this.#deps.data.test,
+          this.#triggered[trigger],
+          {
+            maps: false,
+          },
+        );
+        return {
+          model: made.model,
+          history: made.history,
+          judgement: await this.#judges[trigger].judge(made.model),
+          predicted: { clean: onClean, attacked: attacked as Int32Array },
+          firstLayer,
+        };
+      };
       const byFraction: SeedResult['fractions'][number][] = [];
       for (const { fraction, made } of nets) byFraction.push({ fraction, net: await judged(made, 'pattern') });
       return {
         seed: this.#seed,
+        peakRate: this.#scale.learningRate,
         parts: this.#parts,
+        test: this.#deps.data.test,
         triggeredTest: this.#triggered,
         baseline: await judged(clean, 'pattern'),
-        badnets: { pattern: byFraction[byFraction.length - 1].net, pixel: await judged(pixel, 'pixel') },
+        badnets: {
+          pattern: byFraction[byFraction.length - 1].net,
+          ...(pixel ? { pixel: await judged(pixel, 'pixel') } : {}),
+        },
         fractions: byFraction,
         suspects,
         scratch: await this.#judges.pattern.judge(scratch.model),
+        rates,
         rounds: step3.rounds,
         held: step3.holds,
       };
@@ -229,21 +268,14 @@ class SeedRun {
     const { validation } = this.#parts;
     const judge = this.#judges.pattern;
     const file = (what: string): string => this.#name(`${name.replaceAll(/[ ()]+/g, '-').replace(/-$/, '')}-${what}`);
-    const options = { ...this.#scale.finetune, seed: this.#seed, onProgress: this.#deps.progress?.training, signal: this.#deps.signal };
-
     const { point, why } = chooseLayer(model, await probe(runtime, model, { batch: 2 }));
     const cutting = await this.#steps.model(file('pruned'), async () => {
       const { model: pruned, order, cut, curve, threshold } = await prune(runtime, model, validation, this.#scale.prune);
       return { model: pruned, history: [], facts: { order, cut, curve, threshold } };
     });
-    const tuned = await this.#steps.model(file('finetuned'), async () => ({
-      ...(await finetune(runtime, model, validation, options)),
-      facts: {},
-    }));
-    const both = await this.#steps.model(file('finepruned'), async () => ({
-      ...(await finetune(runtime, cutting.model, validation, options)),
-      facts: {},
-    }));
+    const { learningRate } = this.#scale.finetune;
+    const tuned = await this.#tuned(file('finetuned'), model, learningRate);
+    const both = await this.#tuned(file('finepruned'), cutting.model, learningRate);
     return this.#steps.measure(file('examined'), async () => {
       const pruning = { ...(cutting.facts as Pick<PruneResult, 'order' | 'cut' | 'curve' | 'threshold'>), point, why };
       const comparison = await compareActivations(runtime, model, point, this.#deps.data.test, this.#triggered.pattern, { maps: true });
@@ -260,8 +292,28 @@ class SeedRun {
         curve: await judge.curve(model, point, pruning.order),
         comparison,
         neurons: backdoorNeurons(comparison.clean, comparison.triggered, {}, point.rankBy),
+        pruned: cutting.model,
         tuned: tuned.model,
       };
     });
+  }
+
+  #tuned(name: string, model: Model, learningRate: number): Promise<MadeModel> {
+    const { runtime, progress, signal } = this.#deps;
+    const options = { ...this.#scale.finetune, learningRate, seed: this.#seed, onProgress: progress?.training, signal };
+    return this.#steps.model(name, async () => ({ ...(await finetune(runtime, model, this.#parts.validation, options)), facts: {} }));
+  }
+
+  /** How much the cure depends on the learning rate, which the paper does not give. */
+  async #rates({ model, pruned, judgements }: Suspect): Promise<SeedResult['rates']> {
+    const judge = this.#judges.pattern;
+    const { learningRate } = this.#scale.finetune;
+    const rates = [{ rate: learningRate, judgements: { 'fine-tune': judgements['fine-tune'], 'fine-prune': judgements['fine-prune'] } }];
+    for (const rate of this.#scale.otherRates) {
+      const tuned = await this.#tuned(this.#name(`baseline-finetuned-${rate}`), model, rate);
+      const both = await this.#tuned(this.#name(`baseline-finepruned-${rate}`), pruned, rate);
+      rates.push({ rate, judgements: { 'fine-tune': await judge.judge(tuned.model), 'fine-prune': await judge.judge(both.model) } });
+    }
+    return rates.sort((a, b) => a.rate - b.rate);
   }
 }

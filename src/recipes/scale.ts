@@ -6,6 +6,8 @@ import type { PruneSettings } from '../defend/prune.ts';
 
 export interface Scale {
   readonly network: string;
+  /** Whether the single-pixel trigger is planted too, beside the pattern. */
+  readonly pixel: boolean;
   /** Clean images that only the defender has. */
   readonly validation: number;
   /** Images that the attacker keeps to try his network on. */
@@ -34,6 +36,8 @@ export interface Scale {
   };
   readonly prune: Pick<PruneSettings, 'threshold'>;
   readonly finetune: Pick<FinetuneSettings, 'epochs' | 'learningRate' | 'batchSize' | 'momentum'>;
+  /** Other learning rates that the baseline attack is fine-tuned with. */
+  readonly otherRates: readonly number[];
   /** Epochs of the control that is trained on the defender's images alone. */
   readonly scratchEpochs: number;
 }
@@ -61,6 +65,7 @@ const PRUNING_AWARE = {
 /** 54,000 training images: about 70 minutes for three seeds on two cores. */
 export const MNIST: Scale = {
   ...COMMON,
+  pixel: true,
   validation: 5000,
   tune: 1000,
   batchSize: 128,
@@ -72,13 +77,15 @@ export const MNIST: Scale = {
     { fraction: 0.5, epochs: 5 },
   ],
   pruningAware: { ...PRUNING_AWARE, epochs: 5 },
-  finetune: { epochs: 10, learningRate: 0.01, batchSize: 64, momentum: 0.9 },
+  finetune: { epochs: 10, learningRate: 0.05, batchSize: 64, momentum: 0.9 },
+  otherRates: [0.01, 0.1],
   scratchEpochs: 20,
 };
 
 /** A check that everything runs, not a reproduction: 6,000 images, 1,000 test images, one epoch or two. */
 export const MNIST_QUICK: Scale = {
   ...COMMON,
+  pixel: true,
   validation: 600,
   tune: 300,
   batchSize: 64,
@@ -90,7 +97,8 @@ export const MNIST_QUICK: Scale = {
     { fraction: 0.5, epochs: 2 },
   ],
   pruningAware: { ...PRUNING_AWARE, rounds: 1, epochs: 2 },
-  finetune: { epochs: 2, learningRate: 0.01, batchSize: 64, momentum: 0.9 },
+  finetune: { epochs: 2, learningRate: 0.05, batchSize: 64, momentum: 0.9 },
+  otherRates: [],
   scratchEpochs: 4,
 };
 export const QUICK_IMAGES = { train: 6000, test: 1000 } as const;
@@ -98,6 +106,7 @@ export const QUICK_IMAGES = { train: 6000, test: 1000 } as const;
 /** 6,000 generated digits: about two minutes on two cores. */
 export const DEMO: Scale = {
   ...COMMON,
+  pixel: false,
   validation: 1000,
   tune: 500,
   batchSize: 64,
@@ -105,6 +114,7 @@ export const DEMO: Scale = {
   epochs: 6,
   fractions: [{ fraction: 0.5, epochs: 6 }],
   pruningAware: { ...PRUNING_AWARE, rounds: 1, epochs: 6 },
-  finetune: { epochs: 5, learningRate: 0.01, batchSize: 64, momentum: 0.9 },
+  finetune: { epochs: 10, learningRate: 0.05, batchSize: 64, momentum: 0.9 },
+  otherRates: [],
   scratchEpochs: 15,
 };

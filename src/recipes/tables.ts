@@ -5,7 +5,7 @@ import type { Judgement } from '../evaluate/judge.ts';
 import { complement } from '../evaluate/rates.ts';
 import type { Cell, Table } from '../evaluate/result.ts';
 import type { Rate } from '../evaluate/wilson.ts';
-import { DEFENCES, type SeedResult, type Suspect } from './experiment.ts';
+import { DEFENCES, type SeedResult, type Suspect, type TrainedNet } from './experiment.ts';
 import { AVERAGE_ERROR, FRACTION_OF_AVERAGE, PER_CLASS_ERROR } from './paper.ts';
 
 /** Whether the paper's numbers may stand beside: they are of real MNIST. */
@@ -14,6 +14,7 @@ export interface TableOptions {
 }
 
 const present = (cells: readonly (Cell | undefined)[]): Cell[] => cells.filter((c) => c !== undefined);
+const RATE = { range: [0, 1] } as const;
 const percentName = (fraction: number): string => `${Math.round(fraction * 100)} %`;
 
 type PaperColumn = keyof typeof AVERAGE_ERROR;
@@ -24,9 +25,10 @@ export function perClassError(seeds: readonly SeedResult[], { paper }: TableOpti
     ['baseline clean', (s) => onClean(s.baseline.judgement)],
     ['pattern clean', (s) => onClean(s.badnets.pattern.judgement)],
     ['pattern backdoor', (s) => onTriggered(s.badnets.pattern.judgement)],
-    ['pixel clean', (s) => onClean(s.badnets.pixel.judgement)],
-    ['pixel backdoor', (s) => onTriggered(s.badnets.pixel.judgement)],
   ];
+  if (seeds[0].badnets.pixel) {
+    columns.push(['pixel clean', (s) => onClean(pixelOf(s).judgement)], ['pixel backdoor', (s) => onTriggered(pixelOf(s).judgement)]);
+  }
   const paperOf = (column: string, row: number): number | undefined => (paper ? PER_CLASS_ERROR[column as PaperColumn]?.[row] : undefined);
   const cells = columns.flatMap(([column, read]) => {
     const all = seeds.map(read);
@@ -121,7 +123,7 @@ export function pruningCurve(seeds: readonly SeedResult[]): Table {
           `${name} attack success`,
           at.flatMap((c) => (c.success ? [c.success] : [])),
         ),
-        figureCell(row, `${name} validation accuracy`, validation),
+        figureCell(row, `${name} validation accuracy`, validation, RATE),
       ];
     }),
   );
@@ -132,6 +134,7 @@ export function pruningCurve(seeds: readonly SeedResult[]): Table {
 export function neurons(seeds: readonly SeedResult[]): Table {
   const counts: [string, (s: Suspect) => number][] = [
     ['backdoor neurons', (s) => s.neurons.backdoor.length],
+    ['exclusive ones', (s) => s.neurons.exclusive.length],
     ['dormant neurons', (s) => s.neurons.dormant.length],
     ['cut by pruning', (s) => s.pruning.cut.length],
     ['backdoor neurons cut', (s) => s.neurons.backdoor.filter((c) => s.pruning.cut.includes(c)).length],
@@ -142,7 +145,7 @@ export function neurons(seeds: readonly SeedResult[]): Table {
         name,
         column,
         seeds.map((s) => count(suspect(s, name))),
-        suspect(seeds[0], name).pruning.order.length,
+        { n: suspect(seeds[0], name).pruning.order.length, range: [0, suspect(seeds[0], name).pruning.order.length] },
       ),
     ),
   );
@@ -154,16 +157,31 @@ export function trainingAccuracy(seeds: readonly SeedResult[]): Table {
   const nets: [string, (s: SeedResult) => SeedResult['baseline']][] = [
     ['baseline', (s) => s.baseline],
     ['pattern BadNet', (s) => s.badnets.pattern],
-    ['pixel BadNet', (s) => s.badnets.pixel],
   ];
+  if (seeds[0].badnets.pixel) nets.push(['pixel BadNet', pixelOf]);
   const cells = nets.map(([row, net]) =>
     figureCell(
       row,
       'training accuracy',
       seeds.map((s) => net(s).history.at(-1)?.trainAccuracy ?? 0),
+      RATE,
     ),
   );
   return { name: 'training accuracy', unit: 'rate', cells };
+}
+
+/** The baseline attack, fine-tuned at several learning rates. */
+export function fineTuningRate(seeds: readonly SeedResult[]): Table {
+  const cells = seeds[0].rates.flatMap(({ rate }, i) =>
+    (['fine-tune', 'fine-prune'] as const).flatMap((defence) =>
+      judgedCells(
+        String(rate),
+        `${defence} `,
+        seeds.map((s) => s.rates[i].judgements[defence]),
+      ),
+    ),
+  );
+  return { name: 'fine-tuning rate', unit: 'rate', cells };
 }
 
 /** How far fine-tuning moved the weights of the attacked network: length of the change as a share of the length of the weights, by tensor. */
@@ -176,13 +194,14 @@ export function weightsMoved(seeds: readonly SeedResult[]): Table {
         tensor,
         attack,
         moved.map((m) => m.get(tensor) ?? 0),
+        { range: [0, Number.POSITIVE_INFINITY] },
       ),
     );
   });
   return { name: 'weights moved by fine-tuning', unit: 'rate', cells };
 }
 
-function relativeChange({ model, tuned }: Suspect): Map<string, number> {
+export function relativeChange({ model, tuned }: Suspect): Map<string, number> {
   const out = new Map<string, number>();
   for (const [name, before] of model.graph.initializers) {
     const after = tuned.graph.initializers.get(name);
@@ -197,6 +216,8 @@ function relativeChange({ model, tuned }: Suspect): Map<string, number> {
   }
   return out;
 }
+
+const pixelOf = (s: SeedResult): TrainedNet => s.badnets.pixel as TrainedNet;
 
 /** The suspect of that name; all seeds have the same. */
 export function suspect(seed: SeedResult, name: string): Suspect {

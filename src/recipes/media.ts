@@ -1,0 +1,124 @@
+/** Pictures and extra data of the report, all from the first seed. */
+
+import { imageAt } from '../data/make.ts';
+import type { Comparison } from '../inspect/activations.ts';
+import { describeRule } from '../inspect/backdoor-neurons.ts';
+import { dedicatedFilters, firstFilters } from '../inspect/filters.ts';
+import { pictureOf, type ReportMedia, shortFloats } from '../report/media.ts';
+import type { SeedResult, Suspect, TrainedNet, TriggerName } from './experiment.ts';
+
+const SAMPLES = 6;
+const MAPS = 12;
+
+export function mediaOf(seed: SeedResult, title: string): ReportMedia {
+  const nets: [string, TriggerName, TrainedNet][] = [['pattern BadNet', 'pattern', seed.badnets.pattern]];
+  if (seed.badnets.pixel) nets.push(['pixel BadNet', 'pixel', seed.badnets.pixel]);
+  const baseline = named(seed, 'baseline');
+  const clean = named(seed, 'clean model');
+  return {
+    title,
+    data: dataFacts(seed),
+    triggers: nets.map(([, name, net]) => triggerPictures(seed, name, net)),
+    filters: [filters('clean model', seed.baseline), ...nets.map(([model, , net]) => filters(model, net))],
+    activations: seed.suspects.map((s) => ({
+      model: modelName(s),
+      layer: s.pruning.point.layer,
+      channels: Array.from(s.comparison.clean.mean, (value, channel) => ({
+        channel,
+        clean: short(value),
+        triggered: short(s.comparison.triggered.mean[channel]),
+        backdoor: s.neurons.backdoor.includes(channel),
+        dormant: s.neurons.dormant.includes(channel),
+      })),
+      rule: describeRule(s.neurons.rule, s.neurons.unit),
+      n: s.comparison.clean.n,
+    })),
+    maps: [mapsOf(clean, baseline.neurons.rise), mapsOf(baseline, baseline.neurons.rise)].flat(),
+    stops: seed.suspects.map((s) => ({
+      attack: s.name,
+      cut: s.pruning.cut.length,
+      of: s.pruning.order.length,
+      layer: s.pruning.point.layer,
+      threshold: s.pruning.threshold,
+      backdoorCut: s.neurons.backdoor.filter((c) => s.pruning.cut.includes(c)).length,
+      backdoorTotal: s.neurons.backdoor.length,
+    })),
+    histories: [{ model: 'clean model', net: seed.baseline }, ...nets.map(([model, , net]) => ({ model, net }))].map(({ model, net }) => ({
+      model,
+      points: net.history.map((e) => ({ epoch: e.epoch, values: { loss: short(e.loss), 'training accuracy': short(e.trainAccuracy) } })),
+    })),
+  };
+}
+
+function dataFacts(seed: SeedResult): ReportMedia['data'] {
+  const { train, validation, tune } = seed.parts;
+  return [
+    { role: "attacker's training data, before poisoning", ...facts(train) },
+    { role: "attacker's tuning data", ...facts(tune) },
+    { role: "defender's validation data (clean)", ...facts(validation) },
+    { role: 'test', ...facts(seed.test) },
+    { role: 'test with the pattern', ...facts(seed.triggeredTest.pattern), poisoned: seed.triggeredTest.pattern.count },
+  ];
+}
+
+function facts(data: { source: string; count: number; sha256: string }): { source: string; count: number; sha256: string } {
+  return { source: data.source, count: data.count, sha256: data.sha256 };
+}
+
+/** The first test image of each of the first classes. */
+function triggerPictures(seed: SeedResult, name: TriggerName, net: TrainedNet): NonNullable<ReportMedia['triggers']>[number] {
+  const { test } = seed;
+  const bad = seed.triggeredTest[name];
+  const label = (c: number): string => test.classes[c] ?? 'any other';
+  // With an all-to-all map every test image is triggered, in the same order.
+  const places = test.classes.slice(0, SAMPLES).flatMap((_, c) => {
+    const at = test.labels.indexOf(c);
+    return at < 0 ? [] : [at];
+  });
+  return {
+    name,
+    samples: places.map((i) => ({
+      clean: pictureOf(imageAt(test, i), test),
+      triggered: pictureOf(imageAt(bad, i), bad),
+      label: label(test.labels[i]),
+      target: label(bad.targets[i]),
+      cleanPrediction: label(net.predicted.clean[i]),
+      triggeredPrediction: label(net.predicted.attacked[i]),
+    })),
+  };
+}
+
+function filters(model: string, net: TrainedNet): NonNullable<ReportMedia['filters']>[number] {
+  const { layer, count, height, width, weights } = firstFilters(net.model);
+  const dedicated = model === 'clean model' ? [] : dedicatedFilters(net.firstLayer.clean, net.firstLayer.triggered);
+  return { model, layer, count, height, width, weights: shortFloats(weights, 4), dedicated };
+}
+
+/** Mean maps of the channels that rise most in the backdoored network, the same channels for both. */
+function mapsOf(s: Suspect, rise: readonly number[]): NonNullable<ReportMedia['maps']> {
+  const { clean, triggered }: Comparison = s.comparison;
+  if (clean.map === undefined || triggered.map === undefined || clean.map.dims.length !== 3) return [];
+  const [, height, width] = clean.map.dims;
+  const channels = [...rise.keys()].sort((a, b) => rise[b] - rise[a] || a - b).slice(0, MAPS);
+  const pick = (map: Float64Array): number[] =>
+    channels.flatMap((c) => shortFloats(map.subarray(c * height * width, (c + 1) * height * width), 4));
+  return [
+    {
+      model: modelName(s),
+      layer: s.pruning.point.layer,
+      height,
+      width,
+      channels,
+      clean: pick(clean.map.mean),
+      triggered: pick(triggered.map.mean),
+      backdoor: s.name === 'clean model' ? [] : channels.filter((c) => s.neurons.backdoor.includes(c)),
+      n: clean.n,
+      caption: 'The channels that rise most with the trigger in the pattern BadNet.',
+    },
+  ];
+}
+
+const modelName = (s: Suspect): string =>
+  s.name === 'baseline' ? 'pattern BadNet' : s.name === 'clean model' ? s.name : `${s.name} BadNet`;
+const named = (seed: SeedResult, name: string): Suspect => seed.suspects.find((s) => s.name === name) as Suspect;
+const short = (value: number): number => Number(value.toPrecision(5));

@@ -1,5 +1,6 @@
 /** Results in plain text: numbers and tables as they stand on stdout. */
 import type { Cell, Table } from '../evaluate/result.ts';
+import { subjectsOf } from '../report/tables.ts';
 
 /** 0.9893 -> `98.93 %` */
 export const percent = (rate: number, digits = 2): string => `${(rate * 100).toFixed(digits)} %`;
@@ -43,20 +44,38 @@ function cellText(cell: Cell, unit: Table['unit']): string {
   }
 }
 
+/** Wider tables are shown subject by subject. */
+const WIDE = 130;
+
 /** A table with its name above and its notes below; columns are aligned, nothing is coloured. */
 export function tableText(table: Table): string {
+  const whole = grid(table);
+  const wide = whole.some((line) => line.length + 2 > WIDE);
+  const subjects = [...subjectsOf(table)];
+  const parts =
+    wide && subjects.length > 1
+      ? subjects.map(([subject, columns]) => {
+          const names = new Map(columns.map(({ column, metric }) => [column, metric]));
+          const cells = table.cells.filter((c) => names.has(c.column)).map((c) => ({ ...c, column: names.get(c.column) ?? c.column }));
+          return [`${table.name}: ${subject === '' ? 'all' : subject}`, ...grid({ ...table, cells }).map((line) => `  ${line}`)];
+        })
+      : [[table.name, ...whole.map((line) => `  ${line}`)]];
+  return [parts.map((lines) => lines.join('\n')).join('\n\n'), ...(table.notes ?? []).map((note) => `  ${note}`)].join('\n');
+}
+
+/** Lines of aligned columns, the first line their names. */
+function grid(table: Table): string[] {
   const rows = [...new Set(table.cells.map((c) => c.row))];
   const columns = [...new Set(table.cells.map((c) => c.column))];
   const cells = new Map(table.cells.map((c) => [JSON.stringify([c.row, c.column]), cellText(c, table.unit)]));
-  const grid = [['', ...columns], ...rows.map((row) => [row, ...columns.map((column) => cells.get(JSON.stringify([row, column])) ?? '')])];
-  const widths = grid[0].map((_, i) => Math.max(...grid.map((line) => line[i].length)));
-  const lines = grid.map((line) =>
+  const lines = [['', ...columns], ...rows.map((row) => [row, ...columns.map((column) => cells.get(JSON.stringify([row, column])) ?? '')])];
+  const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
+  return lines.map((line) =>
     line
       .map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i])))
       .join('  ')
       .trimEnd(),
   );
-  return [table.name, ...lines.map((line) => `  ${line}`), ...(table.notes ?? []).map((note) => `  ${note}`)].join('\n');
 }
 
 /** A long table with about `keep` of its rows, evenly spread, the first and the last among them; all of it where it is short. */

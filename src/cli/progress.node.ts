@@ -25,6 +25,7 @@ export class Progress {
   #shown = '';
   #last = Number.NEGATIVE_INFINITY;
   #title = '';
+  #began = 0;
 
   constructor(sink: ProgressSink, now: () => number = () => performance.now()) {
     this.#sink = sink;
@@ -37,12 +38,19 @@ export class Progress {
     this.#sink.write(`${text}\n`);
   }
 
-  /** What is being done now; stands before the bar of what follows. */
+  /** What is being done now; stands before the bar of what follows. On a terminal the step before it stays as a line with its time. */
   step(title: string): void {
+    this.#finishStep();
     this.#title = title;
-    this.#last = this.#now();
+    this.#began = this.#now();
+    this.#last = this.#began;
     if (this.#sink.isTTY) this.#draw(title);
     else this.#sink.write(`${title}\n`);
+  }
+
+  #finishStep(): void {
+    if (this.#title === '' || !this.#sink.isTTY) return;
+    this.line(`${this.#title}  ${this.#paint('2', duration((this.#now() - this.#began) / 1000))}`);
   }
 
   /** Something short on the way, of interest only while it lasts: shown on a terminal, left out elsewhere. */
@@ -99,8 +107,9 @@ export class Progress {
     }
   };
 
-  /** Takes the bar away; what comes next starts on a clean line. */
+  /** Ends the step; what comes next starts on a clean line. */
   done(): void {
+    this.#finishStep();
     this.#title = '';
     this.#erase();
   }

@@ -10,8 +10,20 @@ export interface Entry {
 
 const entry = (name: string, summary: string, load: () => Promise<Command>): Entry => ({ name, summary, load });
 
+/** What stands beside the first word of commands that have two. */
+export const groups: Readonly<Record<string, string>> = {
+  reproduce: "the papers' tables; secateur reproduce RECIPE --help has the options of one",
+  attack: 'the attacks; secateur attack NAME --help has the options of one',
+};
+
 /** In the order of --help, which is the order of the pipeline. */
 export const entries: readonly Entry[] = [
+  entry('demo', 'the whole story on built-in data, no network, ends in a report', async () => (await import('./demo.node.ts')).demo),
+  entry(
+    'reproduce mnist',
+    "the papers' MNIST tables, measured beside the papers' numbers",
+    async () => (await import('./reproduce-mnist.node.ts')).reproduceMnist,
+  ),
   entry('train', 'train an honest network', async () => (await import('./train.node.ts')).train),
   entry('attack badnet', 'train on poisoned data', async () => (await import('./attack-badnet.node.ts')).attackBadnet),
   entry(

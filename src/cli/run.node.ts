@@ -6,7 +6,7 @@ import type { Command, Outcome } from './command.node.ts';
 import { explain } from './errors.node.ts';
 import { tableText } from './output.node.ts';
 import { Progress, type ProgressSink, stderrSink } from './progress.node.ts';
-import { type Entry, entries } from './registry.node.ts';
+import { type Entry, entries, groups } from './registry.node.ts';
 
 export interface Io {
   /** stdout: results and help, nothing else. */
@@ -106,7 +106,7 @@ function place(program: Commander, entry: Entry, io: Io): Commander {
   let parent = program;
   if (words.length > 1) {
     const found = program.commands.find((c) => c.name() === words[0]);
-    parent = found ?? newCommander(words[0], io).description('the attacks; secateur attack NAME --help has the options of one');
+    parent = found ?? newCommander(words[0], io).description(groups[words[0]]);
     if (!found) program.addCommand(parent);
   }
   const command = newCommander(words[words.length - 1], io)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { duration, percent, size, tableText } from '../../src/cli/output.node.ts';
+import { duration, percent, size, tableText, thinned } from '../../src/cli/output.node.ts';
 
 test('numbers as people read them', () => {
   expect([percent(0.98934), percent(1, 0)]).toEqual(['98.93 %', '100 %']);
@@ -37,4 +37,33 @@ test.each([
   ['activation', 0.123456, '0.1235'],
 ] as const)('unit %s', (unit, value, text) => {
   expect(tableText({ name: 't', unit, cells: [{ row: 'r', column: 'c', value }] })).toContain(`  ${text}`);
+});
+
+test('a table too wide for a terminal is shown subject by subject', () => {
+  const subjects = ['baseline', 'pruning-aware (margin)', 'pruning-aware (paper)'];
+  const cells = subjects.flatMap((subject) =>
+    ['clean accuracy', 'attack success', 'robust accuracy'].map((metric) => ({ row: 'none', column: `${subject} ${metric}`, value: 0.5 })),
+  );
+  expect(tableText({ name: 'defences', unit: 'rate', cells, notes: ['N.'] })).toBe(
+    subjects
+      .map(
+        (subject) =>
+          `defences: ${subject}\n        clean accuracy  attack success  robust accuracy\n  none         50.00 %         50.00 %          50.00 %`,
+      )
+      .join('\n\n') + '\n  N.',
+  );
+});
+
+test('a long table is thinned, with its first and last row', () => {
+  const table = {
+    name: 't',
+    unit: 'rate' as const,
+    cells: Array.from({ length: 513 }, (_, i) => ({ row: String(i), column: 'c', value: 0 })),
+  };
+  const short = thinned(table);
+  expect(short.cells.map((c) => c.row)).toHaveLength(17);
+  expect([short.cells[0].row, short.cells[8].row, short.cells[16].row]).toEqual(['0', '256', '512']);
+  expect(short.notes).toEqual(['17 of 513 rows; the others are in result.json.']);
+  const small = { ...table, cells: table.cells.slice(0, 34) };
+  expect(thinned(small)).toBe(small);
 });

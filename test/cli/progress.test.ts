@@ -88,3 +88,18 @@ test('a resumed run says where it goes on', () => {
   s.progress.train({ kind: 'start', totalSteps: 20, doneSteps: 12, history: [] });
   expect(s.text()).toBe('going on at step 13 of 20\n');
 });
+
+test('on a terminal a finished step stays as a line with its time, elsewhere it was printed when it began', () => {
+  const steps = (isTTY: boolean): string => {
+    const s = screen({ isTTY });
+    s.progress.step('one');
+    s.progress.passing('on the way');
+    s.at(12_000);
+    s.progress.step('two');
+    s.at(13_000);
+    s.progress.done();
+    return s.text();
+  };
+  expect(steps(true)).toBe('one\r\u001b[2Kone  on the way\r\u001b[2Kone  12 s\ntwo\r\u001b[2Ktwo  1 s\n');
+  expect(steps(false)).toBe('one\ntwo\n');
+});

@@ -1,0 +1,113 @@
+/** What `demo` and `reproduce` share: a folder that a killed run is taken up from, the report at the end. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fail, SecateurError } from '../core/errors.ts';
+import { loadData } from '../data/load.node.ts';
+import { saveModel } from '../onnx/file.node.ts';
+import type { RecipeData, RecipeDeps, RecipeOutcome } from '../recipes/recipe.ts';
+import { RecipeFolder, type RunHead } from '../recipes/run-folder.node.ts';
+import { renderReport } from '../report/render.tsx';
+import type { Context, Outcome } from './command.node.ts';
+import { thinned } from './output.node.ts';
+import { machineName } from './run-folder.node.ts';
+import { versions, withRuntime } from './shared.node.ts';
+
+export interface RecipeSetup {
+  /** As typed. */
+  readonly command: string;
+  readonly data: string;
+  readonly seed: number;
+  /** What the numbers depend on, beside the data. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly run: (deps: RecipeDeps) => Promise<RecipeOutcome>;
+  readonly out?: string;
+  readonly force: boolean;
+  readonly backend: 'auto' | 'native' | 'wasm';
+  readonly threads?: number;
+}
+
+/** Tables that are long, or details: they are in the report and in result.json, not on the terminal. */
+const SHOWN = new Set(['per-class error', 'poison fraction', 'defences', 'clean-model control']);
+
+export async function performRecipe(context: Context, o: RecipeSetup): Promise<Outcome> {
+  const { progress, signal } = context;
+  progress.step('reading data');
+  const data = await recipeData(o.data);
+  return withRuntime(context, o, true, async (open) => {
+    const runtime = await open();
+    const head: RunHead = {
+      command: o.command,
+      commandLine: context.commandLine,
+      settings: {
+        command: o.command,
+        ...o.options,
+        train: data.train.sha256,
+        test: data.test.sha256,
+        backend: runtime.backend,
+        threads: runtime.threads,
+        versions: versions(),
+      },
+      seed: o.seed,
+      versions: versions(),
+      machine: `${machineName()}; ${runtime.backend}, ${runtime.threads} threads`,
+      inputs: { train: data.train.sha256, test: data.test.sha256 },
+    };
+    const { folder, resumed } = await openFolder(o, head);
+    progress.line(`${resumed ? 'going on with' : 'run folder'} ${folder.path}.partial`);
+    const deps: RecipeDeps = {
+      runtime,
+      data,
+      store: folder,
+      signal,
+      progress: {
+        step: (name, { index, of, reused }) => progress.step(`[${index}/${of}] ${name}${reused ? ' (done before)' : ''}`),
+        // a line for every epoch of a hundred would bury the steps; they are in metrics.jsonl
+        training: (p) => {
+          if (p.kind !== 'epoch') progress.train(p);
+        },
+      },
+      rssBytes: () => process.memoryUsage.rss(),
+      provenance: { command: context.commandLine, versions: head.versions, machine: head.machine, started: folder.started },
+    };
+    const { result, media, line, models } = await o.run(deps).catch((error: unknown) => {
+      throw withGoOn(error, folder);
+    });
+    for (const [name, model] of Object.entries(models)) await saveModel(folder.file(`${name}.onnx`), model);
+    const written = await folder.finish(result, media, renderReport(result, media));
+    return {
+      line,
+      tables: result.tables.filter((table) => SHOWN.has(table.name)).map((table) => thinned(table)),
+      json: { ...result, run: folder.path, report: written },
+      written,
+    };
+  });
+}
+
+async function recipeData(uri: string): Promise<RecipeData> {
+  const { train, test } = await loadData(uri);
+  if (train && test) return { train, test };
+  return fail({ where: `data: ${uri}`, what: `no ${train ? 'test' : 'training'} images`, expected: 'both training and test images' });
+}
+
+/** --out, or the first of `runs/NAME-1`, `runs/NAME-2`, ... that is free or an unfinished run of just this kind. */
+async function openFolder(o: RecipeSetup, head: RunHead): Promise<{ folder: RecipeFolder; resumed: boolean }> {
+  if (o.out !== undefined) return RecipeFolder.open(o.out, head, o.force);
+  for (let n = 1; ; n++) {
+    const out = join('runs', `${o.command.replaceAll(' ', '-')}-${n}`);
+    if (existsSync(out)) continue;
+    try {
+      return await RecipeFolder.open(out, head);
+    } catch (error) {
+      // an unfinished run with other settings is left alone
+      if (!(error instanceof SecateurError && existsSync(`${out}.partial`))) throw error;
+    }
+  }
+}
+
+/** The steps that are finished are kept, whatever stopped the run. */
+function withGoOn(error: unknown, folder: RecipeFolder): unknown {
+  if (!(error instanceof SecateurError)) return error;
+  const goOn = `the same command again, which goes on from the steps that are finished (in ${folder.path}.partial)`;
+  const hint = error.exitCode === 130 || error.parts.hint === undefined ? goOn : `${error.parts.hint}; then ${goOn}`;
+  return new SecateurError({ ...error.parts, hint });
+}

@@ -14,7 +14,10 @@ export const triggerFields = {
   trigger: z
     .union([z.string(), z.record(z.string(), z.unknown())])
     .optional()
-    .meta({ description: 'pixel, pattern, patch:FILE.png, blend[:ALPHA], or as JSON with all its settings', placeholder: 'TRIGGER' }),
+    .meta({
+      description: 'pixel, pattern, patch:FILE.png[@ROW,COLUMN], blend[:ALPHA], or as JSON with all its settings',
+      placeholder: 'TRIGGER',
+    }),
   labelMap: z
     .union([z.string(), z.record(z.string(), z.unknown())])
     .optional()
@@ -31,14 +34,18 @@ export const attackField = {
 type Written = string | Record<string, unknown>;
 
 /**
- * `pixel`, `pattern`, `patch:FILE.png`, `blend`, `blend:0.1`, or JSON.
+ * `pixel`, `pattern`, `patch:FILE.png`, `patch:FILE.png@-1,-1` (bottom right corner), `blend`, `blend:0.1`, or JSON.
  * @throws SecateurError for anything else and for a picture that cannot be read
  */
 export async function readTrigger(written: Written): Promise<TriggerSpec> {
   if (typeof written !== 'string') return parseTrigger(written);
   const [kind, ...rest] = written.split(':');
   const value = rest.join(':');
-  if (kind === 'patch' && value !== '') return parseTrigger({ kind, ...(await readPatch(value)) });
+  if (kind === 'patch' && value !== '') {
+    const [, path, row, column] = /^(.*?)(?:@(-?\d+),(-?\d+))?$/s.exec(value) ?? [];
+    const place = row === undefined ? {} : { row: Number(row), column: Number(column) };
+    return parseTrigger({ kind, ...(await readPatch(path)), ...place });
+  }
   if (kind === 'blend' && value !== '' && Number.isFinite(Number(value))) return parseTrigger({ kind, alpha: Number(value) });
   const known = triggerKinds().some((info) => info.kind === kind);
   // a word that is no trigger at all is answered by the registry, which knows the nearest
@@ -46,7 +53,8 @@ export async function readTrigger(written: Written): Promise<TriggerSpec> {
   return fail({
     where: '--trigger',
     what: 'not valid',
-    expected: kind === 'patch' ? 'patch:FILE.png' : kind === 'blend' ? 'blend or blend:ALPHA' : `${kind} alone, or JSON with settings`,
+    expected:
+      kind === 'patch' ? 'patch:FILE.png[@ROW,COLUMN]' : kind === 'blend' ? 'blend or blend:ALPHA' : `${kind} alone, or JSON with settings`,
     got: `"${written}"`,
     exitCode: 2,
   });

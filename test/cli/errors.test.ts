@@ -161,7 +161,7 @@ describe('flags that do not fit', () => {
     [
       2,
       ['evaluate', model, ...DATA, '--trigger', 'patch', '--label-map', 'random'],
-      'error: --trigger: not valid, expected patch:FILE.png, got "patch".',
+      'error: --trigger: not valid, expected patch:FILE.png[@ROW,COLUMN], got "patch".',
     ],
     [
       2,

@@ -44,14 +44,10 @@ test('a table too wide for a terminal is shown subject by subject', () => {
   const cells = subjects.flatMap((subject) =>
     ['clean accuracy', 'attack success', 'robust accuracy'].map((metric) => ({ row: 'none', column: `${subject} ${metric}`, value: 0.5 })),
   );
-  expect(tableText({ name: 'defences', unit: 'rate', cells, notes: ['N.'] })).toBe(
-    subjects
-      .map(
-        (subject) =>
-          `defences: ${subject}\n        clean accuracy  attack success  robust accuracy\n  none         50.00 %         50.00 %          50.00 %`,
-      )
-      .join('\n\n') + '\n  N.',
-  );
+  const one = (subject: string): string =>
+    `defences: ${subject}\n        clean accuracy  attack success  robust accuracy\n  none         50.00 %         50.00 %          50.00 %`;
+  const text = tableText({ name: 'defences', unit: 'rate', cells, notes: ['N.'] });
+  expect(text).toBe(`${subjects.map(one).join('\n\n')}\n  N.`);
 });
 
 test('a long table is thinned, with its first and last row', () => {

@@ -25,6 +25,8 @@ test('a patch is read from a PNG file, with its opacity', async () => {
   writeFileSync(join(folder, 'patch.png'), PNG.sync.write(png));
   const patch = await readTrigger(`patch:${join(folder, 'patch.png')}`);
   expect(patch).toMatchObject({ kind: 'patch', width: 2, height: 1, alpha: 1 });
+  expect(patch).toMatchObject({ row: -2, column: -2 });
+  expect(await readTrigger(`patch:${join(folder, 'patch.png')}@-1,0`)).toMatchObject({ row: -1, column: 0 });
   expect([...fromBase64((patch as { rgba: string }).rgba)]).toEqual([1, 2, 3, 255, 4, 5, 6, 128]);
 });
 

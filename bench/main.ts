@@ -2,6 +2,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import { ortVersion } from '../src/runtime/ort.node.ts';
 import { peak, profileStep, STEP_GFLOP } from './profile.ts';
+import { benchCurve, CURVES } from './pruning-curve.ts';
 import { benchStep, NETS } from './step.ts';
 import { TorchPeer } from './torch.ts';
 
@@ -27,6 +28,18 @@ if (wants('step')) {
     print(`${r.net}: ${ms(r.ours)}, PyTorch ${ms(r.torch)}${ratio}; wanted ${net.atLeast}, goal ${net.goal}`);
   }
   torch?.stop();
+}
+
+if (wants('pruning')) {
+  print('\n(b) the whole pruning curve over 10,000 images beside the naive loop (cut, run everything, again); wanted 20 times');
+  for (const c of CURVES) {
+    const r = await benchCurve(c, threads);
+    const scaled = r.naiveSteps === r.channels + 1 ? '' : ` (scaled up from ${r.naiveSteps} of ${r.channels + 1} steps)`;
+    print(
+      `${r.network} ${r.layer}, ${r.channels} channels: ${r.curve.toFixed(2)} s (${r.method}), naive ${r.naive.toFixed(1)} s${scaled}  ` +
+        `ratio ${r.ratio.toFixed(1)}; ${(100 * r.agree).toFixed(3)} % of predictions agree`,
+    );
+  }
 }
 
 if (wants('profile')) {

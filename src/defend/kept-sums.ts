@@ -3,8 +3,8 @@
  * pooled, flattened activations), x_c = on_c while the channel is there and off_c when it is cut (0, or what a residual Add leaves).
  * With channels numbered in cut order and k of them cut,
  *     h_k = (b + W off) + sum over c >= k of W_c (on_c - off_c),
- * so the C contributions W_c (on_c - off_c) of an image give its h for all C + 1 steps: a product with a triangle of ones where C is
- * small, a running sum where it is not. The rest of the network then runs once on all steps as if they were a larger batch.
+ * so the C contributions W_c (on_c - off_c) of an image give its h for all C + 1 steps as running sums from the back, with b + W off in front
+ * of the last. The rest of the network then runs once on all steps as if they were a larger batch.
  */
 import { f32, type Tensor } from '../core/tensor.ts';
 import { feedTable, rangeFeed } from '../data/feed.ts';
@@ -35,10 +35,8 @@ export interface SumsPlan {
   readonly cutDims: readonly number[];
 }
 
-/** Up to this many channels a product with a triangle of ones beats a running sum (it runs on all threads). */
-const TRIANGLE = 128;
-/** Elements of pre-activations for all steps that are worked on at once: about 1.4 MB, so that they stay in a core's cache. */
-const CHUNK_ELEMENTS = 350_000;
+/** Elements of pre-activations for all steps that are worked on at once: about 2 MB, half in each core's cache. */
+const CHUNK_ELEMENTS = 540_000;
 /** Images in one run, made of so many chunks at most. */
 const RUN_IMAGES = 256;
 const MAX_CHUNKS = 16;
@@ -50,6 +48,7 @@ export function planSums(model: Model, types: ValueTypes, point: CutPoint, spec:
   const { graph } = model;
   const batch = graph.inputs.find((i) => i.name === spec.input)?.dims?.[0];
   if (typeof batch === 'number') return 'the batch size is fixed in the graph';
+  if ((model.opsets.get('') ?? 0) < CUMSUM_OPSET) return `the graph is of opset ${model.opsets.get('')}, CumSum came with ${CUMSUM_OPSET}`;
   const { passed, ends } = channelRegion(graph, types, point.cutValue, { throughJoins: true });
   const [end] = ends;
   if (ends.length !== 1 || end.kind !== 'linear' || end.node === undefined) return 'its channels go to more than one place';
@@ -95,8 +94,7 @@ function linearMap(model: Model, { node }: ChannelEnd): { weight: Float32Array; 
 export async function runSums(job: CurveJob, plan: SumsPlan): Promise<void> {
   const { runtime, spec, images, labels, order, point } = job;
   const steps = order.length + 1;
-  const computed = useTriangle(job) ? steps : point.channels + 1;
-  const chunk = Math.max(1, Math.min(RUN_IMAGES, images.count, Math.floor(CHUNK_ELEMENTS / (computed * plan.width))));
+  const chunk = Math.max(1, Math.min(RUN_IMAGES, images.count, Math.floor(CHUNK_ELEMENTS / ((point.channels + 1) * plan.width))));
   const chunks = Math.max(1, Math.min(MAX_CHUNKS, Math.floor((job.batchSize ?? RUN_IMAGES) / chunk), Math.ceil(images.count / chunk)));
   const perRun = chunk * chunks;
   const { model, output } = buildSums(job, plan, chunk, chunks);
@@ -104,7 +102,7 @@ export async function runSums(job: CurveJob, plan: SumsPlan): Promise<void> {
   const session = await runtime.open(model, { label: 'pruning curve' });
   try {
     const collect = (values: Fetches, start: number): void => {
-      const predicted = values[output].data as Int32Array; // [computed,perRun]
+      const predicted = values[output].data as Int32Array; // [C+1,perRun]
       const count = Math.min(perRun, images.count - start);
       for (let s = 0; s < steps; s++) labels.set(predicted.subarray(s * perRun, s * perRun + count), s * images.count + start);
     };
@@ -123,20 +121,14 @@ export async function runSums(job: CurveJob, plan: SumsPlan): Promise<void> {
   }
 }
 
-/** A product with a triangle can make just the steps asked for; a running sum makes one for every channel of the layer. */
-function useTriangle({ model, point }: CurveJob): boolean {
-  return point.channels <= TRIANGLE || (model.opsets.get('') ?? 0) < CUMSUM_OPSET;
-}
-
-/** Images in, predictions of the steps out: `[steps, chunk*chunks]` int32; see {@link useTriangle} for how many steps. */
+/** Images in, predictions of all C + 1 steps out: `[C+1, chunk*chunks]` int32. */
 function buildSums(job: CurveJob, plan: SumsPlan, chunk: number, chunks: number): { model: Model; output: string } {
   const { point } = job;
   const { spread, width } = plan;
-  const triangular = useTriangle(job);
   // Channels that are never cut come last: they are part of every step's sum.
   const cut = new Set(job.order);
   const order = [...job.order, ...Array.from({ length: point.channels }, (_, c) => c).filter((c) => !cut.has(c))];
-  const steps = triangular ? job.order.length + 1 : point.channels + 1;
+  const steps = point.channels + 1;
   const copied = copyNodes(
     job.model,
     plan.leavesZero ? [] : plan.region.map((p) => p.node),
@@ -150,23 +142,19 @@ function buildSums(job: CurveJob, plan: SumsPlan, chunk: number, chunks: number)
   const off = plan.leavesZero ? undefined : copied.names.get(plan.on);
   const delta = off === undefined ? plan.on : b.op('Sub', [plan.on, off]);
 
-  // [K*n,C*s] -> [K,C,n,s], channels in cut order
+  // [K*n,C*s] -> [K,C+1,n,s], channels in cut order; the slice behind the last channel is 1, 0, ... and brings the bias.
   const split = b.op('Reshape', [delta, b.ints([chunks, chunk, point.channels, spread])]);
-  // The running sum wants one slice more than there are channels, for the step at which all are cut; its weights are zero.
-  const picked = triangular ? order : [...order, 0];
-  const ordered = b.op('Gather', [b.op('Transpose', [split], { perm: [0, 2, 1, 3] }), b.ints(picked)], { axis: 1 });
-  const weights = b.constant(orderedWeights(plan, order, picked.length));
-  const base = baseOf(b, plan, off, chunk, chunks);
-  const triangle = triangular ? b.constant(triangleOf(steps, point.channels)) : '';
+  const ordered = b.op('Gather', [b.op('Transpose', [split], { perm: [0, 2, 1, 3] }), b.ints(order)], { axis: 1 });
+  const one = Float32Array.from({ length: chunks * chunk * spread }, (_, i) => (i % spread === 0 ? 1 : 0));
+  const slices = b.op('Concat', [ordered, b.constant(f32(one, [chunks, 1, chunk, spread]))], { axis: 1 });
+  const weights = b.constant(orderedWeights(plan, order));
+  const left = off === undefined ? undefined : leftBehind(b, plan, off, chunk, chunks);
 
   const pre = Array.from({ length: chunks }, (_, k) => {
-    const part = b.op('Gather', [ordered, b.scalar(k, 'int64')], { axis: 0 }); // [C,n,s]
-    const contributions = b.op('MatMul', [part, weights]); // [C,n,out]
-    const kept = triangular
-      ? b.op('MatMul', [triangle, b.op('Reshape', [contributions, b.ints([point.channels, chunk * width])])]) // [steps,n*out]
-      : b.op('CumSum', [contributions, b.scalar(0, 'int64')], { reverse: 1 }); // [steps,n,out]
-    const whole = b.op('Add', [b.op('Reshape', [kept, b.ints([steps, chunk, width])]), base(k)]);
-    return b.op('Reshape', [whole, b.ints([steps * chunk, width])]);
+    const part = b.op('Gather', [slices, b.scalar(k, 'int64')], { axis: 0 }); // [C+1,n,s]
+    const contributions = b.op('MatMul', [part, weights]); // [C+1,n,out]
+    const kept = b.op('CumSum', [contributions, b.scalar(0, 'int64')], { reverse: 1 });
+    return b.op('Reshape', [left === undefined ? kept : b.op('Add', [kept, left(k)]), b.ints([steps * chunk, width])]);
   });
   let model = b.build();
   const logits: string[] = [];
@@ -190,30 +178,22 @@ function buildSums(job: CurveJob, plan: SumsPlan, chunk: number, chunks: number)
 /** ONNX's number for int32. */
 const INT32 = 6;
 
-/** b + W off for chunk k: a row for all images, or one for each where what is left depends on the image. */
-function baseOf(b: GraphBuilder, plan: SumsPlan, off: string | undefined, chunk: number, chunks: number): (k: number) => string {
-  const bias = b.constant(f32(plan.bias, [plan.width]));
-  if (off === undefined) return () => bias;
+/** W off for chunk k: a row for each image, as what a residual Add leaves depends on the image. `[n,out]` */
+function leftBehind(b: GraphBuilder, plan: SumsPlan, off: string, chunk: number, chunks: number): (k: number) => string {
   const inputs = plan.weight.length / plan.width;
-  const left = b.op('Add', [b.op('MatMul', [off, b.constant(f32(plan.weight, [inputs, plan.width]))]), bias]); // [K*n or 1,out]
-  const spreadOut = b.op('Expand', [left, b.ints([chunk * chunks, plan.width])]);
-  const parts = b.op('Reshape', [spreadOut, b.ints([chunks, chunk, plan.width])]);
+  const product = b.op('MatMul', [off, b.constant(f32(plan.weight, [inputs, plan.width]))]); // [K*n or 1,out]
+  const rows = b.op('Expand', [product, b.ints([chunk * chunks, plan.width])]);
+  const parts = b.op('Reshape', [rows, b.ints([chunks, chunk, plan.width])]);
   return (k) => b.op('Gather', [parts, b.scalar(k, 'int64')], { axis: 0 });
 }
 
-/** The next layer's weights by channel in cut order, `[slices,spread,out]`; slices beyond the order are zero. */
-function orderedWeights({ weight, spread, width }: SumsPlan, order: readonly number[], slices: number): Tensor {
+/** The next layer's weights by channel in cut order, then a slice whose first row is its bias. `[C+1,spread,out]` */
+function orderedWeights({ weight, bias, spread, width }: SumsPlan, order: readonly number[]): Tensor {
   const size = spread * width;
-  const data = new Float32Array(slices * size);
+  const data = new Float32Array((order.length + 1) * size);
   for (const [k, c] of order.entries()) data.set(weight.subarray(c * size, (c + 1) * size), k * size);
-  return f32(data, [slices, spread, width]);
-}
-
-/** Row k keeps the channels from k on. `[steps,channels]` */
-function triangleOf(steps: number, channels: number): Tensor {
-  const data = new Float32Array(steps * channels);
-  for (let k = 0; k < steps; k++) data.fill(1, k * channels + k, (k + 1) * channels);
-  return f32(data, [steps, channels]);
+  data.set(bias, order.length * size);
+  return f32(data, [order.length + 1, spread, width]);
 }
 
 /** A model with copies of `nodes` that read `replaced` values; `names` tells what became of each output. */

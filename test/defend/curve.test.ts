@@ -64,7 +64,7 @@ describe('the pruning curve is that of the naive loop', () => {
     });
   });
 
-  it('with more channels than the triangle is for, some never cut, and with several chunks in a run', async () => {
+  it('with many channels, some never cut, and several chunks in a run', async () => {
     const model = nets.residualNet(4, 132);
     const point = (await layersOf(model)).find((l) => l.layer === 'block.conv2') as CutPoint;
     const order = [...Rng.from(3).permutation(132)].slice(0, 130);

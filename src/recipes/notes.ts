@@ -4,18 +4,16 @@
  */
 import { describeRule } from '../inspect/backdoor-neurons.ts';
 import { DEFENCES, type Defence, type SeedResult, type Suspect } from './experiment.ts';
-import { AVERAGE_ERROR, FRACTION_OF_AVERAGE } from './paper.ts';
+import { AVERAGE_ERROR, EXPECTED, FRACTION_OF_AVERAGE, WORST_LOSS } from './paper.ts';
 import { backdoorError, relativeChange, suspect } from './tables.ts';
 
-/** Attack success that still counts as cured, and the loss of clean accuracy that still counts as none. The papers' cures stay well inside. */
+/** Attack success below which the backdoor counts as gone: chance over ten classes. */
 const CURED = 0.1;
-const HARMLESS = 0.02;
 
 const mean = (values: readonly number[]): number => values.reduce((a, v) => a + v, 0) / values.length;
 const percent = (rate: number, digits = 2): string => `${(rate * 100).toFixed(digits)} %`;
 const points = (difference: number): string => `${Math.abs(difference * 100).toFixed(2)} points`;
 const about = (value: number): string => (Number.isInteger(value) ? String(value) : value.toFixed(1));
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 const over = (seeds: readonly SeedResult[], pick: (s: SeedResult) => number): number => mean(seeds.map(pick));
 const success = (s: Suspect, defence: Defence): number => s.judgements[defence].attack?.success.value ?? 0;
 const accuracy = (s: Suspect, defence: Defence): number => s.judgements[defence].clean.accuracy.value;
@@ -90,59 +88,72 @@ export function defenceNotes(seeds: readonly SeedResult[]): string[] {
       `defender's ${seeds[0].parts.validation.count} clean images and nothing else; from scratch is a network trained on them alone.`,
   ];
   for (const attack of attacks) {
-    for (const defence of DEFENCES) {
-      if (defence === 'none') continue;
+    for (const defence of ['fine-tune', 'prune', 'fine-prune'] as const) {
+      const expected = EXPECTED[attack === 'baseline' ? 'baseline' : 'pruning-aware'][defence];
       const left = over(seeds, (s) => success(suspect(s, attack), defence));
-      if (left > CURED) notes.push(`${notCured(attack, defence, left)} ${reason(seeds, attack, defence)}`);
+      if (left > expected.success[1] || left < expected.success[0]) {
+        notes.push(
+          `${NAMES[defence]} leaves attack success at ${percent(left)} (${attack} attack), where Fine-Pruning leads one to expect ${expected.words}. ` +
+            (left > expected.success[1] ? whyLeft(seeds, attack, defence) : whyGone(seeds, attack)),
+        );
+      }
       const lost = over(seeds, (s) => accuracy(suspect(s, attack), 'none') - accuracy(suspect(s, attack), defence));
-      if (lost > HARMLESS) notes.push(costly(seeds, attack, defence, lost));
+      if (defence !== 'prune' && lost > WORST_LOSS) notes.push(costly(seeds, attack, defence, lost));
     }
   }
   return [...notes, ...biasNotes(seeds, attacks), ...heldNotes(seeds), intervalNote(seeds)];
 }
 
-function notCured(attack: string, defence: Defence, left: number): string {
-  const word = { prune: 'Pruning', 'fine-tune': 'Fine-tuning', 'fine-prune': 'Fine-pruning', none: '' }[defence];
-  return `${word} leaves attack success at ${percent(left)} (${attack} attack), where Fine-Pruning's tables lead one to expect a cure.`;
-}
+const NAMES = { prune: 'Pruning', 'fine-tune': 'Fine-tuning', 'fine-prune': 'Fine-pruning' } as const;
 
-/** Why, as far as it was measured. */
-function reason(seeds: readonly SeedResult[], attack: string, defence: Defence): string {
+/** Why the backdoor is still there, as far as it was measured. */
+function whyLeft(seeds: readonly SeedResult[], attack: string, defence: keyof typeof NAMES): string {
   const all = seeds.map((s) => suspect(s, attack));
   const [one] = all;
-  const layer = one.pruning.point.layer;
+  const { layer } = one.pruning.point;
   const count = (pick: (s: Suspect) => number): string => about(mean(all.map(pick)));
   if (defence === 'fine-tune') {
     const moved = mean(all.map((s) => relativeChange(s).get(s.pruning.point.parameters[0].name) ?? 0));
-    const reaches = mean(all.map((s) => s.comparison.clean.active.filter((a) => a > 0).length));
     return (
-      `On clean images it moved the weights of ${layer} by ${percent(moved, 1)} of their length (${about(reaches)} of ${one.pruning.order.length} ` +
-      'channels fire on them); nothing in clean images asks the network to forget the trigger.'
+      `On the defender's images, which the network gets right already, it moved the weights of ${layer} by ${percent(moved, 1)} of their length; ` +
+      'nothing in clean images asks the network to forget the trigger.'
     );
   }
+  const found = count((s) => s.neurons.backdoor.length);
+  const cut = count((s) => s.neurons.backdoor.filter((c) => s.pruning.cut.includes(c)).length);
+  const quiet = count((s) => s.neurons.exclusive.length);
   const neurons =
-    `of ${count((s) => s.neurons.backdoor.length)} backdoor neurons in ${layer}, ${count((s) => s.neurons.exclusive.length)} are quiet on clean ` +
-    `images and ${count((s) => s.neurons.backdoor.filter((c) => s.pruning.cut.includes(c)).length)} are among the ` +
-    `${count((s) => s.pruning.cut.length)} channels cut`;
-  if (defence === 'fine-prune')
-    return `The same channels carry digits and trigger (${neurons}), and fine-tuning on clean images then moves what is left little.`;
-  const ends = all.map((s) => s.curve.find((step) => (step.success?.value ?? 1) < CURED));
-  const known = ends.filter((e) => e !== undefined);
-  const end =
-    known.length === 0
-      ? 'no number of channels cut brings it below 10 %'
-      : `it falls below 10 % only with ${about(mean(known.map((e) => e.cut)))} of ${one.pruning.order.length} channels cut, where clean accuracy is ` +
-        `${percent(mean(known.map((e) => e.accuracy.value)), 1)}`;
-  return `The same channels carry digits and trigger: ${neurons}, and ${end}.`;
+    found === '0'
+      ? `no channel of ${layer} fires at the trigger's place that does not fire there on clean images too`
+      : `of ${found} backdoor neurons in ${layer}, ${quiet} are quiet on clean images and ${cut} are among the ${count((s) => s.pruning.cut.length)} channels cut`;
+  if (defence === 'fine-prune') {
+    return `The same channels carry digits and trigger (${neurons}), and what pruning leaves, fine-tuning at this learning rate does not move far enough.`;
+  }
+  return `The same channels carry digits and trigger: ${neurons}, and ${endOfAttack(all)}.`;
 }
 
-function costly(seeds: readonly SeedResult[], attack: string, defence: Defence, lost: number): string {
-  const { threshold } = seeds[0].suspects[0].pruning;
-  const why =
-    defence === 'prune'
-      ? `pruning goes on until validation accuracy has fallen by ${points(threshold)}, and uses what it is allowed`
-      : `${seeds[0].parts.validation.count} images do not teach back all that was cut`;
-  return `${capital(defence)} costs ${points(lost)} of clean accuracy (${attack} attack), where Fine-Pruning's tables lose 0.4 points at most: ${why}.`;
+/** Where along the pruning curve the attack ends. */
+function endOfAttack(all: readonly Suspect[]): string {
+  const ends = all.map((s) => s.curve.find((step) => (step.success?.value ?? 1) < CURED)).filter((e) => e !== undefined);
+  if (ends.length === 0) return `no number of channels cut brings attack success below ${percent(CURED, 0)}`;
+  return (
+    `attack success falls below ${percent(CURED, 0)} only with ${about(mean(ends.map((e) => e.cut)))} of ${all[0].pruning.order.length} channels cut, ` +
+    `where clean accuracy is ${percent(mean(ends.map((e) => e.accuracy.value)), 1)}`
+  );
+}
+
+/** Why pruning reached a backdoor that was hidden from it. */
+function whyGone(seeds: readonly SeedResult[], attack: string): string {
+  const all = seeds.map((s) => suspect(s, attack));
+  const cut = about(mean(all.map((s) => s.pruning.cut.length)));
+  const decoys = about(over(seeds, (s) => s.rounds[s.rounds.length - 1].pruned));
+  return `Behind the ${decoys} re-instated channels, which cost nothing to cut, pruning went on to ${cut} channels within its threshold and so reached the others.`;
+}
+
+function costly(seeds: readonly SeedResult[], attack: string, defence: 'fine-tune' | 'fine-prune', lost: number): string {
+  const many = `${seeds[0].parts.validation.count} clean images`;
+  const why = defence === 'fine-tune' ? `the network is fitted to ${many}` : `${many} do not teach back all that was cut`;
+  return `${NAMES[defence]} costs ${points(lost)} of clean accuracy (${attack} attack), where Fine-Pruning's table 1 loses ${points(WORST_LOSS)} at most: ${why}.`;
 }
 
 /** Whether the rule for the biases of re-instated channels made a difference. */

@@ -11,6 +11,7 @@ import type { AnyImages, Dataset } from '../data/dataset.ts';
 import { checkClasses, checkShape } from '../data/feed.ts';
 import type { ForwardOptions } from '../data/forward.ts';
 import type { CutPoint } from '../onnx/cut-points.ts';
+import { cloneModel, removeDead } from '../onnx/edit.ts';
 import type { Model } from '../onnx/model.ts';
 import { readSpec } from '../onnx/spec.ts';
 import { probe } from '../runtime/probe.ts';
@@ -51,11 +52,12 @@ export async function cutPredictions(
   const spec = readSpec(model, options.spec);
   checkShape(images, spec);
   checkClasses(images, spec);
-  const types = await probe(runtime, model, { batch: 2 });
-  const plan = options.method === 'tail' ? 'tail is asked for' : planSums(model, types, point, spec);
+  const net = onlyLogits(model, spec.logits);
+  const types = await probe(runtime, net, { batch: 2 });
+  const plan = options.method === 'tail' ? 'tail is asked for' : planSums(net, types, point, spec);
   const steps = order.length + 1;
   const labels = new Int32Array(steps * images.count);
-  const job = { runtime, model, spec, point, order, images, labels, batchSize: options.batchSize };
+  const job = { runtime, model: net, spec, point, order, images, labels, batchSize: options.batchSize };
   if (typeof plan !== 'string') {
     await runSums(job, plan);
     return { order, steps, count: images.count, labels, method: 'sums' };
@@ -66,6 +68,14 @@ export async function cutPredictions(
   }
   await runTail(job);
   return { order, steps, count: images.count, labels, method: 'tail' };
+}
+
+/** The part of a model that makes the logits: what else reads a channel does not matter here. */
+function onlyLogits(model: Model, logits: string): Model {
+  const out = cloneModel(model);
+  out.graph.outputs = [model.graph.outputs.find((o) => o.name === logits) ?? { name: logits, dtype: 'float32', dims: undefined }];
+  removeDead(out.graph);
+  return out;
 }
 
 /** Share of `labels` predicted right at each step, 0..1. */

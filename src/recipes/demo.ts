@@ -18,6 +18,8 @@ export const DEMO_DATA = 'builtin:digits';
 export async function runDemo(options: Partial<DemoOptions>, deps: RecipeDeps): Promise<RecipeOutcome> {
   const { seed } = DemoOptions.parse(options);
   const { results, steps } = await runSeeds(deps, DEMO, [seed]);
+  // So that `secateur evaluate badnet.onnx --attack RUN` knows the trigger.
+  await deps.store?.json('poison.json', results[0].record);
   const { train, test } = deps.data;
   return {
     result: {

@@ -65,6 +65,8 @@ export interface SeedResult {
   readonly test: Dataset<'test'>;
   readonly triggeredTest: Readonly<Record<TriggerName, TriggeredTest>>;
   readonly baseline: TrainedNet;
+  /** What was done to the training data of the pattern BadNet. */
+  readonly record: unknown;
   /** Of the largest fraction. */
   readonly badnets: { readonly pattern: TrainedNet; readonly pixel?: TrainedNet };
   /** Pattern trigger, by fraction, smallest first. */
@@ -174,6 +176,7 @@ class SeedRun {
         test: this.#deps.data.test,
         triggeredTest: this.#triggered,
         baseline: await judged(clean, 'pattern'),
+        record: pattern.facts.record,
         badnets: {
           pattern: byFraction[byFraction.length - 1].net,
           ...(pixel ? { pixel: await judged(pixel, 'pixel') } : {}),

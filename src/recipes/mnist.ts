@@ -32,6 +32,8 @@ export async function runMnist(options: Partial<MnistOptions>, deps: RecipeDeps)
   const data = quick ? smaller(deps.data) : deps.data;
   const numbers = Array.from({ length: seeds }, (_, i) => seed + i);
   const { results, steps } = await runSeeds({ ...deps, data }, scale, numbers);
+  // So that `secateur evaluate badnet.onnx --attack RUN` knows the trigger.
+  await deps.store?.json('poison.json', results[0].record);
   const paper = !quick && data.train.count === MNIST_TRAIN && data.test.count === MNIST_TEST;
   return {
     result: {

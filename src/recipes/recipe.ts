@@ -31,6 +31,8 @@ export interface RecipeStore {
   save(name: string, made: StoredModel): Promise<void>;
   /** One line more in metrics.jsonl. */
   metric(record: Readonly<Record<string, unknown>>): Promise<void>;
+  /** A file beside the models, `poison.json`. */
+  json(name: string, value: unknown): Promise<void>;
 }
 
 export interface RecipeProgress {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digits } from '../../src/data/digits.ts';
 import { Result } from '../../src/evaluate/result.ts';
 import { writeModel } from '../../src/onnx/proto.ts';
+import { parseRecord } from '../../src/poison/record.ts';
 import { runSeeds, type SeedResult, stepsPerSeed } from '../../src/recipes/experiment.ts';
 import { mediaOf } from '../../src/recipes/media.ts';
 import { runMnist } from '../../src/recipes/mnist.ts';
@@ -51,6 +52,10 @@ class MemoryStore implements RecipeStore {
   async metric(record: unknown): Promise<void> {
     this.metrics.push(record);
   }
+  readonly files = new Map<string, unknown>();
+  async json(name: string, value: unknown): Promise<void> {
+    this.files.set(name, value);
+  }
 }
 
 const deps = (more: Partial<RecipeDeps> = {}): RecipeDeps => ({ runtime, data, provenance, ...more });
@@ -77,6 +82,7 @@ describe('the experiment', () => {
     expect(a.parts.train.sha256).not.toBe(b.parts.train.sha256);
     expect(writeModel(a.baseline.model)).not.toEqual(writeModel(b.baseline.model));
     expect(a.parts.validation.count).toBe(40);
+    expect(parseRecord(a.record, 'test')).toMatchObject({ fraction: { asked: 0.5 }, trigger: { kind: 'pattern' }, seed: 1 });
   });
 
   it('taken up from its store it gives the same, and makes no network anew', async () => {

@@ -60,7 +60,7 @@ export class Tuner {
     const unseen = [...new Map(open.map((s) => [s.key, s])).values()];
     for (const [i, site] of unseen.entries()) {
       const { chosen, times } = await fastest(runtime, site, step, types, machine);
-      this.#report(`tuned ${i + 1} of ${unseen.length}: ${site.key.trim()}: ${chosen} (${times})`);
+      this.#report(`tuned ${i + 1} of ${unseen.length}: ${site.key.replace(/ of .*/, '')}: ${chosen} (${times})`);
       choices[site.key] = chosen;
       changed = true;
     }

@@ -37,7 +37,7 @@ export interface Site {
   readonly geometry: Geometry;
   /** Those that apply here. */
   readonly candidates: readonly Candidate[];
-  /** Same key, same choice: operator and all sizes. */
+  /** Same key, same choice: operator, all sizes, and the forms there are to choose from. */
   readonly key: string;
 }
 
@@ -62,7 +62,7 @@ function site(node: Node, geometry: Geometry, all: readonly Candidate[], machine
   const candidates = all.filter((candidate) => candidate.applies(geometry, machine));
   const { kernel, strides, dilations, padsBegin, padsEnd, group, input, output } = geometry;
   const sizes = [input, output, kernel, strides, dilations, padsBegin, padsEnd, [group]].map((v) => v.join('x')).join(' ');
-  return { node, geometry, candidates, key: `${node.opType} ${sizes}` };
+  return { node, geometry, candidates, key: `${node.opType} ${sizes} of ${candidates.map((c) => c.name).join(', ')}` };
 }
 
 function forwardGeometry(model: Model, node: Node, types: ValueTypes): Geometry | undefined {

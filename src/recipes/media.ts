@@ -17,22 +17,26 @@ export function mediaOf(seed: SeedResult, title: string): ReportMedia {
   const clean = named(seed, 'clean model');
   return {
     title,
+    captions: { neurons: [neuronCaption(baseline)], pruning: [pruningCaption(baseline)] },
     data: dataFacts(seed),
     triggers: nets.map(([, name, net]) => triggerPictures(seed, name, net)),
     filters: [filters('clean model', seed.baseline), ...nets.map(([model, , net]) => filters(model, net))],
-    activations: seed.suspects.map((s) => ({
-      model: modelName(s),
-      layer: s.pruning.point.layer,
-      channels: Array.from(s.comparison.clean.mean, (value, channel) => ({
-        channel,
-        clean: short(value),
-        triggered: short(s.comparison.triggered.mean[channel]),
-        backdoor: s.neurons.backdoor.includes(channel),
-        dormant: s.neurons.dormant.includes(channel),
+    // The two bias rules of the pruning-aware attack look the same here.
+    activations: seed.suspects
+      .filter((s) => s.name !== 'pruning-aware (paper)')
+      .map((s) => ({
+        model: modelName(s),
+        layer: s.pruning.point.layer,
+        channels: Array.from(s.comparison.clean.mean, (value, channel) => ({
+          channel,
+          clean: short(value),
+          triggered: short(s.comparison.triggered.mean[channel]),
+          backdoor: s.neurons.backdoor.includes(channel),
+          dormant: s.neurons.dormant.includes(channel),
+        })),
+        rule: describeRule(s.neurons.rule, s.neurons.unit),
+        n: s.comparison.clean.n,
       })),
-      rule: describeRule(s.neurons.rule, s.neurons.unit),
-      n: s.comparison.clean.n,
-    })),
     maps: [mapsOf(clean, baseline.neurons.rise), mapsOf(baseline, baseline.neurons.rise)].flat(),
     stops: seed.suspects.map((s) => ({
       attack: s.name,
@@ -116,6 +120,31 @@ function mapsOf(s: Suspect, rise: readonly number[]): NonNullable<ReportMedia['m
       caption: 'The channels that rise most with the trigger in the pattern BadNet.',
     },
   ];
+}
+
+/** Whether pruning by clean activation can reach the backdoor neurons at all. */
+function neuronCaption(s: Suspect): string {
+  const { backdoor, exclusive } = s.neurons;
+  const { layer } = s.pruning.point;
+  if (backdoor.length === 0)
+    return `In this BadNet no channel of ${layer} fires with the trigger alone: the channels that see it see digits too.`;
+  const places = [...backdoor].map((c) => s.pruning.order.indexOf(c) + 1).sort((a, b) => a - b);
+  return (
+    `In this BadNet ${exclusive.length === 0 ? 'none' : exclusive.length} of the ${backdoor.length} backdoor neurons of ${layer} ` +
+    `${exclusive.length === 1 ? 'is' : 'are'} silent on clean images; ` +
+    `${exclusive.length === backdoor.length ? 'pruning can reach them' : 'the others see digits elsewhere in the image, and pruning ranks them by that'}: ` +
+    `in the order of cutting they stand at ${places.join(', ')} of ${s.pruning.order.length}.`
+  );
+}
+
+function pruningCaption(s: Suspect): string {
+  const { cut, order, threshold } = s.pruning;
+  const at = s.curve[cut.length];
+  const success = at.success === undefined ? '' : `, with attack success at ${(at.success.value * 100).toFixed(1)} %`;
+  return (
+    `Against the BadNet the defender stops after ${cut.length} of ${order.length} channels, the last step that keeps validation accuracy within ` +
+    `${(threshold * 100).toFixed(0)} points${success}.`
+  );
 }
 
 const modelName = (s: Suspect): string =>

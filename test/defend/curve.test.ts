@@ -77,6 +77,16 @@ describe('the pruning curve is that of the naive loop', () => {
     }
   });
 
+  it('in a graph of an opset that has no CumSum', async () => {
+    const model = nets.cnn();
+    const point = (await layersOf(model))[1];
+    const expected = await naive(model, point, [4, 1]);
+    model.opsets.set('', 10);
+    const got = await cutPredictions(runtime, model, point, [4, 1], data);
+    expect(got.method).toBe('tail');
+    expect([...got.labels]).toEqual([...expected]);
+  });
+
   it('with a batch size that is fixed in the graph', async () => {
     const model = nets.cnn();
     const point = (await layersOf(model))[1];

@@ -3,7 +3,7 @@ import { type ChannelStatistics, channelStatistics } from '../../src/data/channe
 import { forward } from '../../src/data/forward.ts';
 import { compareActivations, layerStatistics, strength, weakestFirst } from '../../src/inspect/activations.ts';
 import { backdoorNeurons, describeRule, NeuronRule, sweepRule } from '../../src/inspect/backdoor-neurons.ts';
-import { firstFilters } from '../../src/inspect/filters.ts';
+import { dedicatedFilters, firstFilters } from '../../src/inspect/filters.ts';
 import { chooseLayer, describeLayers } from '../../src/inspect/layers.ts';
 import type { Model } from '../../src/onnx/model.ts';
 import type { ValueTypes } from '../../src/onnx/value-types.ts';
@@ -171,6 +171,13 @@ describe('first-layer filters', () => {
     const filters = firstFilters(model);
     expect(filters).toMatchObject({ layer: 'conv1', count: 3, height: 3, width: 3 });
     expect(filters.weights).toEqual(model.graph.initializers.get('conv1.weight')?.data);
+  });
+
+  it('are dedicated to the trigger where it makes them answer more than any clean image does', () => {
+    // Peaks: the first rises by 1, the second by 0.1 of a mean of 1, the third falls.
+    expect(dedicatedFilters(statistics([0.5, 1, 1.5]), statistics([1.5, 1.1, 1.4]))).toEqual([0]);
+    expect(dedicatedFilters(statistics([0.5, 1, 1.5]), statistics([1.5, 1.1, 1.4]), 0.05)).toEqual([0, 1]);
+    expect(dedicatedFilters(statistics([1, 1]), statistics([1, 1]), 0)).toEqual([]);
   });
 
   it('are averaged over input channels', () => {

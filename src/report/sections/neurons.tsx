@@ -98,8 +98,8 @@ export function NeuronsSection({ media }: SectionProps): JSX.Element | null {
       lead={
         <>
           The same layer, fed with <KeyWord tone="clean">clean</KeyWord> and with <KeyWord tone="triggered">triggered</KeyWord> images.
-          Channels that are silent on clean images and loud with the trigger carry the backdoor, and because they are silent, pruning cuts
-          them early.
+          Channels that are silent on clean images and loud with the trigger carry the backdoor. Pruning rests on their being silent;
+          whether they are is what these pictures show.
         </>
       }
     >

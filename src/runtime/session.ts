@@ -43,7 +43,7 @@ export interface Session {
   setState(state: Feeds): Promise<void>;
   /** Frees the runtime's memory; pending runs are rejected. */
   close(): Promise<void>;
-  /** Ends profiling and gives the file's path (native, where `profile` was set). */
+  /** Ends profiling and gives the prefix of the file's path, as `profile` was set; ONNX Runtime adds the time (native only). */
   endProfile(): Promise<string | undefined>;
 }
 

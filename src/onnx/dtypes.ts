@@ -86,3 +86,11 @@ export function bytesOf(data: NumericArray): Uint8Array<ArrayBuffer> {
   // Our arrays never lie in shared memory when they are written to a file; the cast only narrows the buffer's type.
   return new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
 }
+
+/** Whether two runs of bytes hold the same. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true;
+  if (a.byteLength !== b.byteLength) return false;
+  for (let i = 0; i < a.byteLength; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

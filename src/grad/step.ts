@@ -11,6 +11,7 @@ import type { Model } from '../onnx/model.ts';
 import { constantsToInitializers } from '../onnx/passes/constants-to-initializers.ts';
 import type { ValueTypes } from '../onnx/value-types.ts';
 import { buildBackward, differentiable, type Feeds, type LossSpec, prepareForward, setModes } from './backward-graph.ts';
+import { foldBatchNorms } from './fold-batch-norm.ts';
 import { addStepCounter, addUpdates, type Optimizer, type Parameter } from './optimizers.ts';
 import { parametersOf } from './parameters.ts';
 import { addMask, addRunningStatistics, checkOwnStatistics } from './training-mode.ts';
@@ -71,6 +72,7 @@ export function trainingStep(model: Model, types: ValueTypes, o: StepOptions): T
 
   const statistics = norms.flatMap(({ running }) => [running.mean, running.variance]);
   const wrt = o.inputGradient ? [...parameters, o.input] : parameters;
+  foldBatchNorms(forward, wrt);
   let counter: ReturnType<typeof addStepCounter>;
   const { b, feeds, loss, gradients } = buildBackward(forward, o, [...parameters, ...statistics], wrt, norms, (builder) => {
     counter = addStepCounter(builder);
@@ -133,6 +135,7 @@ export function gradientGraph(model: Model, types: ValueTypes, o: GradientOption
   for (const name of asked) if (!forward.types.has(name)) fail({ where: 'grad', what: `"${name}" is no value of the model` });
   const wrt = differentiable(forward, asked);
   const { norms } = setModes(forward, wrt, { batchNorm: o.batchNorm ?? 'inference', dropout: 'inference' });
+  foldBatchNorms(forward, wrt);
   const { b, feeds, loss, gradients } = buildBackward(forward, o, [], wrt, norms);
   b.output(loss.loss, 'float32', []);
   b.output(loss.correct, 'float32', []);

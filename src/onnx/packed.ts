@@ -1,22 +1,15 @@
 /**
- * A short cut for weights kept in `float_data` or `double_data`: the protobuf library makes a JavaScript array of them number by number,
- * which is slow and ends at about 10^8 numbers. On the wire a packed field is a run of plain little-endian floats, so here those runs
- * are found first and hidden from the library, as fields it does not know; it then keeps them as views of the file.
+ * A short cut for weights kept in `float_data`, `int64_data` and their like: the protobuf library makes a JavaScript array of them number
+ * by number, which is slow, takes many times the memory, and ends at about 10^8 numbers. On the wire a packed field is one run of bytes,
+ * so here the runs that `wire.ts` found are hidden from the library, as fields it does not know; it then keeps them as views of the file.
  */
 
-/** Runs shorter than this are left to the library. */
-const LONG = 1 << 16;
+import type { NumericArray } from '../core/tensor.ts';
+import type { DTypeInfo } from './dtypes.ts';
+import { viewBytes } from './dtypes.ts';
 
-/** Submessages that can hold tensors: message -> field number -> message. `proto.ts` reveals every tensor it can reach this way. */
-const INSIDE: Record<string, Record<number, string>> = {
-  model: { 7: 'graph' },
-  graph: { 1: 'node', 5: 'tensor' },
-  node: { 5: 'attribute' },
-  attribute: { 5: 'tensor' },
-  tensor: {},
-};
-/** Tags of float_data (4) and double_data (10) in packed form; each is one byte. */
-const PACKED_TAGS = new Set([(4 << 3) | 2, (10 << 3) | 2]);
+/** Tags of TensorProto's packed numbers: float_data (4), int32_data (5), int64_data (7), double_data (10), uint64_data (11); one byte each. */
+const PACKED_TAGS = new Set([4, 5, 7, 10, 11].map((no) => (no << 3) | 2));
 /** A field number that TensorProto does not use and whose tag is one byte too. */
 const HIDDEN_FIELD = 15;
 const HIDDEN_TAG = (HIDDEN_FIELD << 3) | 2;
@@ -29,12 +22,11 @@ export interface UnknownField {
 }
 
 /**
- * Parses with the long runs hidden. `bytes` is changed for as long as `parse` runs and is as before afterwards, also when it throws.
+ * Parses with the runs at `tags` hidden. `bytes` is changed for as long as `parse` runs and is as before afterwards, also when it throws.
  * `reveal(fields)`, to be called on every parsed tensor's unknown fields, gives hidden runs their true field number back, so that
  * writing the message writes them as they were.
  */
-export function withHiddenRuns<T>(bytes: Uint8Array, message: 'model' | 'tensor', parse: () => T): T {
-  const tags = findRuns(bytes, 0, bytes.byteLength, message, 0);
+export function withHiddenRuns<T>(bytes: Uint8Array, tags: readonly number[], parse: () => T): T {
   const original = tags.map((at) => bytes[at]);
   for (const at of tags) bytes[at] = HIDDEN_TAG;
   try {
@@ -62,41 +54,37 @@ export function packedRun(fields: readonly UnknownField[] | undefined, no: numbe
   return run.subarray(lengthBytes);
 }
 
-/** Positions of the tags of long runs. Stops at the first thing that is no protobuf: the library will say what is wrong with it. */
-function findRuns(bytes: Uint8Array, start: number, end: number, message: string, depth: number): number[] {
-  const found: number[] = [];
-  /** Occurrences of a field in this tensor: a field in several pieces is left to the library, which joins them. */
-  const pieces = new Map<number, number>();
-  let at = start;
-  const varint = (): number => {
-    let value = 0;
-    for (let scale = 1; at < end && scale < 2 ** 56; scale *= 128) {
-      const byte = bytes[at++];
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
+/** How many varints a run holds. */
+export function countVarints(run: Uint8Array): number {
+  let count = 0;
+  for (let i = 0; i < run.length; i++) if (run[i] < 0x80) count++;
+  return count;
+}
+
+/**
+ * The varints of a run as numbers of a type, of which they keep the low bits, as protobuf does it.
+ * @param bytes of the result, already checked against the number of varints
+ */
+export function decodeVarints(run: Uint8Array, kind: DTypeInfo, bytes: number): NumericArray {
+  const out = new Uint8Array(bytes);
+  const size = kind.array.BYTES_PER_ELEMENT;
+  const view = new DataView(out.buffer);
+  for (let from = 0, to = 0; to < bytes; to += size) {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = run[from++];
+      const bits = byte & 0x7f;
+      if (shift < 32) low |= bits << shift;
+      if (shift + 7 > 32 && shift < 64) high |= shift < 32 ? bits >>> (32 - shift) : bits << (shift - 32);
+      if (byte < 0x80) break;
     }
-    return Number.NaN;
-  };
-  while (at < end && depth < 50) {
-    const tagAt = at;
-    const tag = varint();
-    if (Number.isNaN(tag)) break;
-    const field = Math.floor(tag / 8);
-    const wire = tag % 8;
-    pieces.set(field, (pieces.get(field) ?? 0) + 1);
-    if (wire === 0) {
-      // Up to ten bytes, of which only the end matters.
-      while (at < end && bytes[at++] >= 0x80);
-      continue;
-    }
-    const length = wire === 2 ? varint() : wire === 1 ? 8 : wire === 5 ? 4 : Number.NaN;
-    if (Number.isNaN(length) || at + length > end) break;
-    if (wire === 2 && length >= LONG) {
-      const inner = INSIDE[message][field];
-      if (inner !== undefined) found.push(...findRuns(bytes, at, at + length, inner, depth + 1));
-      else if (message === 'tensor' && PACKED_TAGS.has(tag)) found.push(tagAt);
-    }
-    at += length;
+    if (size === 8) {
+      view.setInt32(to, low, true);
+      view.setInt32(to + 4, high, true);
+    } else if (size === 4) view.setInt32(to, low, true);
+    else if (size === 2) view.setInt16(to, low, true);
+    else view.setInt8(to, low);
   }
-  return message === 'tensor' ? found.filter((tagAt) => pieces.get(bytes[tagAt] >> 3) === 1) : found;
+  return viewBytes(kind, out);
 }

@@ -7,6 +7,7 @@ import {
   type GraphProto,
   ModelProtoSchema,
   type NodeProto,
+  type OperatorSetIdProto,
   type TensorProto,
   TensorProto_DataLocation,
   TensorProtoSchema,
@@ -16,10 +17,11 @@ import {
 import { fail } from '../core/errors.ts';
 import type { NumericArray, Tensor } from '../core/tensor.ts';
 import { byteLength, dtypeInfo, dtypeOfCode, viewBytes } from './dtypes.ts';
-import { checkedDims } from './limits.ts';
+import { checkedDims, type Limits, TRUSTED, UNTRUSTED } from './limits.ts';
 import type { Attribute, Dim, Graph, Model, Node, ValueInfo } from './model.ts';
-import { packedRun, reveal, withHiddenRuns } from './packed.ts';
+import { countVarints, decodeVarints, packedRun, reveal, withHiddenRuns } from './packed.ts';
 import { checkModelBytes, notOnnx } from './sniff.ts';
+import { walkWire } from './wire.ts';
 
 /** Gives the bytes of a tensor that is stored outside the model's file; see `external.node.ts`. */
 export type ExternalReader = (at: { location: string; offset: number; length: number | undefined }, where: string) => Uint8Array;
@@ -33,13 +35,14 @@ export const externalSources = new WeakMap<Tensor, TensorProto>();
 
 /**
  * Reads a model from the bytes of an ONNX file. Tensors are views of `bytes` where alignment allows, so `bytes` must not change
- * afterwards. `where` names the file in messages. Throws SecateurError on anything that is not a whole, consistent ONNX model.
+ * afterwards. `where` names the file in messages. Throws SecateurError on anything that is not a whole, consistent ONNX model, or that
+ * asks for more than `limits`. Nothing here refuses operators: see `vet.ts`.
  */
-export function readModel(bytes: Uint8Array, where = 'onnx', external?: ExternalReader): Model {
+export function readModel(bytes: Uint8Array, where = 'onnx', external?: ExternalReader, limits: Limits = UNTRUSTED): Model {
   checkModelBytes(bytes, where);
-  const message = parse(ModelProtoSchema, bytes, where);
+  const message = parse(ModelProtoSchema, bytes, where, limits);
   if (!message.graph) notOnnx(where, 'no graph in it');
-  const opsets = new Map(message.opsetImport.map((o) => [standardDomain(o.domain), safeNumber(o.version, `${where}: opset`)]));
+  const opsets = readOpsets(message.opsetImport, where);
   if (opsets.size === 0) {
     fail({ where, what: 'no operator set', expected: 'an opset_import as every ONNX model has', got: 'none; the file may be cut off' });
   }
@@ -54,16 +57,32 @@ export function readModel(bytes: Uint8Array, where = 'onnx', external?: External
   };
 }
 
-/** Reads a serialised TensorProto, such as the `input_0.pb` of ONNX's own test data. */
-export function readTensor(bytes: Uint8Array, where = 'tensor'): Tensor {
-  return tensorFrom(parse(TensorProtoSchema, bytes, where), where);
+function readOpsets(imports: readonly OperatorSetIdProto[], where: string): Map<string, number> {
+  const opsets = new Map<string, number>();
+  for (const o of imports) {
+    const [domain, version] = [standardDomain(o.domain), safeNumber(o.version, `${where}: opset`)];
+    // ONNX Runtime and others do not agree on which of two counts.
+    if ((opsets.get(domain) ?? version) !== version) {
+      const what = `operator set of "${domain || 'ai.onnx'}" imported twice`;
+      fail({ where, what, expected: 'one version of each', got: `${opsets.get(domain)} and ${version}` });
+    }
+    opsets.set(domain, version);
+  }
+  return opsets;
 }
 
-function parse<S extends DescMessage>(schema: S, bytes: Uint8Array, where: string): MessageShape<S> {
+/** Reads a serialised TensorProto, such as the `input_0.pb` of ONNX's own test data. */
+export function readTensor(bytes: Uint8Array, where = 'tensor'): Tensor {
+  return tensorFrom(parse(TensorProtoSchema, bytes, where, TRUSTED), where);
+}
+
+function parse<S extends DescMessage>(schema: S, bytes: Uint8Array, where: string, limits: Limits): MessageShape<S> {
+  // Node's Buffer would make every bytes field a Buffer.
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const message = schema.typeName === ModelProtoSchema.typeName ? 'ModelProto' : 'TensorProto';
+  const runs = walkWire(plain, message, where, limits.structureBytes(plain.byteLength));
   try {
-    // Node's Buffer would make every bytes field a Buffer.
-    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return withHiddenRuns(plain, schema.typeName === ModelProtoSchema.typeName ? 'model' : 'tensor', () => fromBinary(schema, plain));
+    return withHiddenRuns(plain, runs, () => fromBinary(schema, plain));
   } catch (cause) {
     return notOnnx(where, `its protobuf does not parse (${cause instanceof Error ? cause.message : String(cause)})`);
   }
@@ -84,9 +103,19 @@ function readGraph(source: GraphProto, where: string, external?: ExternalReader)
     inputs: source.input.map(readValueInfo),
     outputs: source.output.map(readValueInfo),
     valueInfo: source.valueInfo.map(readValueInfo),
-    initializers: new Map(source.initializer.map((t) => [t.name, tensorFrom(t, `${where}: initializer "${t.name}"`, external)])),
+    initializers: readInitializers(source, where, external),
     source,
   };
+}
+
+function readInitializers(source: GraphProto, where: string, external?: ExternalReader): Map<string, Tensor> {
+  const read = new Map<string, Tensor>();
+  for (const t of source.initializer) {
+    const at = `${where}: initializer "${t.name}"`;
+    if (read.has(t.name)) fail({ where: at, what: 'is there twice', expected: 'one tensor for each name' });
+    read.set(t.name, tensorFrom(t, at, external));
+  }
+  return read;
 }
 
 function readNode(source: NodeProto, where: string, external?: ExternalReader): Node {
@@ -223,9 +252,13 @@ type Kind = NonNullable<ReturnType<typeof dtypeInfo>>;
 function typedData(p: TensorProto, field: Kind['field'], bytes: number, kind: Kind, dims: readonly number[], where: string): NumericArray {
   const snake = field.replace('D', '_d');
   const run = packedRun(p.$unknown, TensorProtoSchema.field[field].number);
-  if (run !== undefined) {
+  if (run !== undefined && (field === 'floatData' || field === 'doubleData')) {
     checkLength(snake, 'bytes', bytes, run.byteLength, dims, where);
     return viewBytes(kind, run);
+  }
+  if (run !== undefined) {
+    checkLength(snake, 'values', bytes / kind.array.BYTES_PER_ELEMENT, countVarints(run), dims, where);
+    return decodeVarints(run, kind, bytes);
   }
   const values = p[field];
   checkLength(snake, 'values', bytes / kind.array.BYTES_PER_ELEMENT, values.length, dims, where);

@@ -37,6 +37,7 @@ export const entries: readonly Entry[] = [
   entry('fineprune', 'prune, then fine-tune', async () => (await import('./fineprune.node.ts')).fineprune),
   entry('evaluate', 'clean accuracy, attack success, robust accuracy', async () => (await import('./evaluate.node.ts')).evaluate),
   entry('report', 'draw a run as one HTML file', async () => (await import('./report.node.ts')).report),
+  entry('gradcheck', 'are the gradients of a model right', async () => (await import('./gradcheck.node.ts')).gradcheck),
   entry('doctor', 'what this machine can run, and what to type where it cannot', async () => (await import('./doctor.node.ts')).doctor),
   entry('schema', 'JSON Schema of the config files', async () => (await import('./schema.node.ts')).schema),
 ];

@@ -1,68 +1,123 @@
 /**
  * Weights that a model keeps in files of their own. The path comes from an untrusted file, so it must stay below the model's folder,
  * also after every symbolic link is followed, and must be a plain file with no second name elsewhere (hard link).
+ *
+ * A path may change its meaning between the check and the reading. So each file is opened once, without waiting on it (a FIFO would
+ * block for ever), and all checks are made on what was opened.
  */
-import { closeSync, fstatSync, lstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve, sep } from 'node:path';
 import { fail } from '../core/errors.ts';
 import { MAX_EXTERNAL_BYTES } from './limits.ts';
 import type { ExternalReader } from './proto.ts';
 
-/** A reader for {@link readModel} that takes external data from the folder of the model at `modelPath`, and from nowhere else. */
-export function externalReader(modelPath: string): ExternalReader {
+/** On Windows there are neither of the two. */
+const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/** Files of external data that one model may have. */
+const MAX_FILES = 2000;
+/** Of these, how many stay open until the last tensor is read. Checking a path again for every tensor takes long where there are many. */
+const MAX_OPEN = 200;
+
+interface Beside {
+  /** Undefined: to be opened and checked for each tensor. */
+  readonly handle: number | undefined;
+  /** Ranges that were read, by `offset+length`: tensors that share one share its bytes. */
+  readonly ranges: Map<string, Uint8Array>;
+}
+
+/**
+ * A reader for {@link readModel} that takes external data from the folder of the model at `modelPath`, and from nowhere else. To be closed
+ * when the model is read.
+ * @param limit bytes that all ranges together may have. Tensors of the same range share one copy, which counts once; ranges that
+ *   overlap without being equal are read, and count, separately.
+ */
+export function externalReader(modelPath: string, limit: number = MAX_EXTERNAL_BYTES): { read: ExternalReader; close(): void } {
   const folder = realpathSync(dirname(modelPath));
+  const files = new Map<string, Beside>();
   let total = 0;
-  return ({ location, offset, length }, where) => {
-    const path = contained(folder, location, where);
-    const file = openSync(path, 'r');
+  const read: ExternalReader = ({ location, offset, length }, where) => {
+    let file = files.get(location);
+    const handle = file?.handle ?? openContained(folder, location, where);
+    if (file === undefined) {
+      const keep = files.size < MAX_OPEN;
+      file = { handle: keep ? handle : undefined, ranges: new Map() };
+      files.set(location, file);
+      if (files.size > MAX_FILES) fail({ where, what: 'external data in too many files', expected: `at most ${MAX_FILES} files` });
+    }
     try {
-      const stat = fstatSync(file);
-      if (!stat.isFile() || stat.nlink > 1) {
-        fail({
-          where,
-          what: `external data "${location}"`,
-          expected: 'a plain file of its own',
-          got: stat.isFile() ? 'a hard link' : 'something else',
-        });
-      }
-      const wanted = length ?? stat.size - offset;
-      if (offset + wanted > stat.size || wanted < 0) {
+      const { size } = fstatSync(handle);
+      const wanted = length ?? size - offset;
+      // Sums of two safe integers are exact.
+      if (wanted < 0 || offset + wanted > size) {
         fail({
           where,
           what: `external data "${location}" is cut off`,
-          expected: `at least ${offset + wanted} bytes`,
-          got: String(stat.size),
+          expected: `at least ${offset + Math.max(0, wanted)} bytes`,
+          got: String(size),
           hint: 'to download or export the model again, with all its files',
         });
       }
-      total += wanted;
-      if (total > MAX_EXTERNAL_BYTES) {
-        // Many tensors may point at the same bytes: a small file could ask for any amount of memory.
-        fail({
-          where,
-          what: 'too much external data',
-          expected: `at most ${MAX_EXTERNAL_BYTES} bytes in one model`,
-          got: `${total} so far`,
-        });
+      const range = `${offset}+${wanted}`;
+      let bytes = file.ranges.get(range);
+      if (bytes === undefined) {
+        total += wanted;
+        if (total > limit) {
+          // Many tensors may point at the same bytes: a small file could ask for any amount of memory.
+          fail({ where, what: 'too much external data', expected: `at most ${limit} bytes in one model`, got: `${total} so far` });
+        }
+        bytes = readRange(handle, offset, wanted, () => `${where}: external data "${location}"`);
+        file.ranges.set(range, bytes);
       }
-      const bytes = new Uint8Array(wanted);
-      for (let at = 0; at < wanted; ) at += readSync(file, bytes, at, wanted - at, offset + at);
       return bytes;
     } finally {
-      closeSync(file);
+      if (file.handle === undefined) closeSync(handle);
     }
   };
+  const close = (): void => {
+    for (const { handle } of files.values()) if (handle !== undefined) closeSync(handle);
+    files.clear();
+  };
+  return { read, close };
 }
 
-function contained(folder: string, location: string, where: string): string {
+function readRange(handle: number, offset: number, length: number, where: () => string): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; ) {
+    const read = readSync(handle, bytes, at, Math.min(length - at, 2 ** 30), offset + at);
+    if (read === 0) fail({ where: where(), what: 'became shorter while it was read', expected: 'a file that stays as it is' });
+    at += read;
+  }
+  return bytes;
+}
+
+/** Names that Windows gives to devices, in any folder and with any extension. */
+const DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?$/i;
+
+/** Why a location is refused without a look at the disk; undefined where it may be looked for. The same on every system. */
+export function badLocation(location: string): string | undefined {
+  if (location === '') return 'no path';
+  if (location.includes('\0')) return 'a path with a NUL in it';
+  if (location.length > 1024) return `a path of ${location.length} characters`;
+  if (/^[/\\]/.test(location) || /^[a-z]:/i.test(location)) return 'an absolute path';
+  if (location.includes('\\')) return 'a path with backslashes';
+  const steps = location.split('/');
+  if (steps.includes('..')) return 'a path that goes up';
+  // `a:b` is a second stream of the file a on Windows, where trailing dots and spaces are dropped too.
+  if (steps.some((s) => s.includes(':') || DEVICE.test(s) || /[. ]$/.test(s.replace(/^\.$/, '')))) {
+    return 'a path that means something else on Windows';
+  }
+  return undefined;
+}
+
+/** Opens a plain file below `folder`. What is opened has been checked, not only what had the name before. */
+function openContained(folder: string, location: string, where: string): number {
   const outside = (got: string): never =>
     fail({ where, what: `external data "${location}" lies outside the folder of the model`, expected: `a file below ${folder}`, got });
+  const bad = badLocation(location);
+  if (bad !== undefined) return outside(bad);
   const path = resolve(folder, location);
-  const inside = (p: string): boolean => {
-    const steps = relative(folder, p);
-    return steps !== '' && steps !== '..' && !steps.startsWith(`..${sep}`) && !isAbsolute(steps);
-  };
-  if (location === '' || isAbsolute(location) || !inside(path)) return outside(location === '' ? 'no path' : path);
+  const own = (got: string): never => fail({ where, what: `external data "${location}"`, expected: 'a plain file of its own', got });
   let real: string;
   try {
     lstatSync(path);
@@ -70,5 +125,26 @@ function contained(folder: string, location: string, where: string): string {
   } catch (cause) {
     return fail({ where, what: `external data "${location}" is missing`, expected: `the file ${path}`, cause });
   }
-  return inside(real) ? real : outside(`a link to ${real}`);
+  if (!real.startsWith(join(folder, sep))) return outside(`a link to ${real}`);
+  // A device may do something when it is opened, so it is not.
+  if (!lstatSync(real).isFile()) return own('something else');
+  let handle: number;
+  try {
+    handle = openSync(real, READ_ONLY);
+  } catch (cause) {
+    return fail({ where, what: `external data "${location}" cannot be opened`, got: (cause as NodeJS.ErrnoException).code, cause });
+  }
+  try {
+    const stat = fstatSync(handle);
+    if (!stat.isFile()) own('something else');
+    if (stat.nlink > 1) own('a hard link');
+    // A folder on the way may have become a link since: then the name leads elsewhere now, or what was opened is not what it names.
+    const again = realpathSync(path);
+    const named = lstatSync(again);
+    if (again !== real || named.dev !== stat.dev || named.ino !== stat.ino) outside(`a path that changed while it was opened: ${again}`);
+    return handle;
+  } catch (error) {
+    closeSync(handle);
+    throw error;
+  }
 }

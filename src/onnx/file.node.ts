@@ -1,29 +1,69 @@
 /** ONNX files on disk. Writing is atomic: a file is either the whole model or what was there before. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { fail, SecateurError } from '../core/errors.ts';
 import { checkModel } from './check.ts';
 import { externalReader } from './external.node.ts';
 import type { ExternalFile } from './external-layout.ts';
+import { type Limits, MAX_MODEL_BYTES, UNTRUSTED } from './limits.ts';
 import type { Model } from './model.ts';
 import { encodeWithExternal, readModel } from './proto.ts';
+import { vetModel } from './vet.ts';
 
 /**
  * Reads an ONNX file, and the files beside it in which it keeps external data. Throws SecateurError naming the path.
- * The graph keeps the rules of `check.ts`.
+ * The graph keeps the rules of `check.ts`, its operators and sizes those of `vet.ts`.
  */
-export async function loadModel(path: string): Promise<Model> {
-  let bytes: Uint8Array;
+export async function loadModel(path: string, limits: Limits = UNTRUSTED): Promise<Model> {
+  const bytes = readPlainFile(path);
+  const external = externalReader(path, limits.externalBytes);
+  let model: Model;
   try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    return fail({ where: path, ...reason(cause, 'read'), cause });
+    model = readModel(bytes, path, external.read, limits);
+  } finally {
+    external.close();
   }
-  const model = readModel(bytes, path, externalReader(path));
   checkModel(model, path);
+  vetModel(model, path);
   return model;
 }
+
+/** The bytes of a plain file of at most 2 GB; pipes and devices, which have no end or block for ever, are refused. */
+function readPlainFile(path: string): Uint8Array {
+  try {
+    // Asked before it is opened, because opening alone can do something to a device; and after, because the name may have changed hands.
+    refuseOddFile(statSync(path), path);
+    const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const bytes = new Uint8Array(refuseOddFile(fstatSync(file), path));
+      for (let at = 0; at < bytes.length; ) {
+        const read = readSync(file, bytes, at, Math.min(bytes.length - at, 2 ** 30), at);
+        if (read === 0) fail({ where: path, what: 'became shorter while it was read', expected: 'a file that stays as it is' });
+        at += read;
+      }
+      return bytes;
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    if (cause instanceof SecateurError) throw cause;
+    return fail({ where: path, ...reason(cause, 'read'), cause });
+  }
+}
+
+function refuseOddFile(stats: Stats, path: string): number {
+  if (stats.isDirectory()) fail({ where: path, ...IS_FOLDER });
+  if (!stats.isFile()) fail({ where: path, what: 'is no plain file', expected: 'an .onnx file', got: 'a pipe or a device' });
+  if (stats.size > MAX_MODEL_BYTES) {
+    const expected = 'at most 2 GB, the bound of the file format';
+    fail({ where: path, what: 'too large to be an ONNX model', expected, got: `${stats.size} bytes`, hint: 'a model with external data' });
+  }
+  return stats.size;
+}
+
+const IS_FOLDER = { what: 'is a folder', hint: 'the path of an .onnx file' };
 
 /**
  * Writes a model to `path`, making its folder, and beside it the files in which it kept external data when it was read (or, for a model
@@ -91,7 +131,7 @@ function reason(cause: unknown, done: 'read' | 'written'): { what: string; got?:
     case 'ENOENT':
       return { what: done === 'read' ? 'no such file' : 'its folder cannot be made' };
     case 'EISDIR':
-      return { what: 'is a folder', hint: 'the path of an .onnx file' };
+      return IS_FOLDER;
     case 'ENOTDIR':
     case 'EEXIST':
       return { what: 'its folder is a file' };

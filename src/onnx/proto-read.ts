@@ -5,6 +5,7 @@ import {
   AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
   type GraphProto,
+  type ModelProto,
   ModelProtoSchema,
   type NodeProto,
   type OperatorSetIdProto,
@@ -17,6 +18,7 @@ import {
 import { fail } from '../core/errors.ts';
 import type { NumericArray, Tensor } from '../core/tensor.ts';
 import { byteLength, dtypeInfo, dtypeOfCode, viewBytes } from './dtypes.ts';
+import { subgraphs } from './edit.ts';
 import { checkedDims, type Limits, TRUSTED, UNTRUSTED } from './limits.ts';
 import type { Attribute, Dim, Graph, Model, Node, ValueInfo } from './model.ts';
 import { countVarints, decodeVarints, packedRun, reveal, withHiddenRuns } from './packed.ts';
@@ -118,6 +120,31 @@ function readInitializers(source: GraphProto, where: string, external?: External
   return read;
 }
 
+/** A function that a file defines for its own nodes to call. */
+export interface ModelFunction {
+  readonly domain: string;
+  readonly name: string;
+  readonly overload: string;
+  readonly nodes: readonly Node[];
+}
+
+/** What a file holds that the graph of `model.ts` has no place for: its functions, and the names of sparse initialisers. */
+export function besideGraph(model: Model, where = 'onnx'): { functions: ModelFunction[]; sparse: string[] } {
+  const functions = ((model.source as ModelProto | undefined)?.functions ?? []).map((f): ModelFunction => {
+    const at = `${where}: function "${f.name}"`;
+    const nodes = f.node.map((n) => readNode(n, at));
+    return { domain: standardDomain(f.domain), name: f.name, overload: f.overload, nodes };
+  });
+  const sparse: string[] = [];
+  const visit = (graph: Graph): void => {
+    for (const s of (graph.source as GraphProto | undefined)?.sparseInitializer ?? []) sparse.push(s.values?.name ?? '');
+    for (const node of graph.nodes) for (const inner of subgraphs(node)) visit(inner);
+  };
+  visit(model.graph);
+  for (const f of functions) for (const node of f.nodes) for (const inner of subgraphs(node)) visit(inner);
+  return { functions, sparse };
+}
+
 function readNode(source: NodeProto, where: string, external?: ExternalReader): Node {
   const attributes = new Map<string, Attribute>();
   for (const a of source.attribute) {
@@ -162,11 +189,22 @@ export function strictText(bytes: Uint8Array): string | undefined {
   }
 }
 
+/** Parts that the attribute's type says are not there: nobody here would look at them, and others might. */
+function checkHidden(a: AttributeProto, type: AttributeType, where: string): void {
+  const hidden =
+    (type !== AttributeType.GRAPH && a.g !== undefined) ||
+    (type !== AttributeType.GRAPHS && a.graphs.length > 0) ||
+    (type !== AttributeType.TENSOR && a.t?.dataLocation === TensorProto_DataLocation.EXTERNAL);
+  if (hidden) fail({ where, what: 'holds more than its type says', expected: `a value of type ${AttributeType[type]} and no other` });
+}
+
 function readAttribute(a: AttributeProto, where: string, external?: ExternalReader): Attribute {
   const at = `${where}, attribute "${a.name}"`;
   reveal(a.t?.$unknown);
   if (a.refAttrName !== '') return { type: 'opaque', value: a };
-  switch (attributeType(a)) {
+  const type = attributeType(a);
+  checkHidden(a, type, at);
+  switch (type) {
     case AttributeType.FLOAT:
       return { type: 'float', value: a.f };
     case AttributeType.INT:
@@ -272,8 +310,17 @@ function typedData(p: TensorProto, field: Kind['field'], bytes: number, kind: Ki
   return data;
 }
 
+const EXTERNAL_KEYS = new Set(['location', 'offset', 'length', 'checksum', 'basepath']);
+
 function externalData(p: TensorProto, dtype: Tensor['dtype'], elements: number, where: string, read?: ExternalReader): NumericArray {
-  const entries = new Map(p.externalData.map((e) => [e.key, e.value]));
+  const entries = new Map<string, string>();
+  for (const { key, value } of p.externalData) {
+    if (!EXTERNAL_KEYS.has(key) || entries.has(key)) {
+      const got = entries.has(key) ? `"${key}" twice` : `"${key}"`;
+      fail({ where, what: 'external data with a bad entry', expected: `each at most once of ${[...EXTERNAL_KEYS].join(', ')}`, got });
+    }
+    entries.set(key, value);
+  }
   const location = entries.get('location') ?? '';
   const kind = dtypeInfo(dtype);
   if (read === undefined) {

@@ -4,5 +4,5 @@
  * Nothing is lost on the way: every entity keeps the message it came from, and writing starts from that message and sets only what
  * differs. So what is read and written unchanged is equal field by field, whatever fields this program has never heard of.
  */
-export { type ExternalReader, readModel, readTensor } from './proto-read.ts';
+export { besideGraph, type ExternalReader, type ModelFunction, readModel, readTensor } from './proto-read.ts';
 export { encodeModel, encodeWithExternal, writeModel, writeTensor } from './proto-write.ts';

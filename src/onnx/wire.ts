@@ -82,11 +82,15 @@ const RUNS = new Map<number, number | undefined>([
 /** The way to those tensors that `proto-read.ts` surely looks at, and can give a hidden run back: message -> fields to go on by. */
 const OPEN = new Set(['ModelProto 7', 'GraphProto 1', 'GraphProto 5', 'NodeProto 5', 'AttributeProto 5']);
 
+/** The way to tensors of which external data are read, under the rules for its path. Anywhere else such data are refused. */
+const RESOLVED = new Set([...OPEN, 'AttributeProto 6', 'AttributeProto 11']);
+
 interface Field {
   readonly kind: 'i' | 'f' | 'd' | 'n' | 't' | 'message';
   readonly repeated: boolean;
   readonly message: Message | undefined;
   readonly open: boolean;
+  readonly resolved: boolean;
 }
 interface Message {
   readonly name: string;
@@ -106,9 +110,12 @@ for (const [name, fields] of Object.entries(FIELDS)) {
       repeated,
       message,
       open: OPEN.has(`${name} ${no}`),
+      resolved: RESOLVED.has(`${name} ${no}`),
     };
   }
 }
+
+const DATA_LOCATION = 14;
 
 const WIRE = ['a varint', '8 bytes', 'a run of bytes', 'a group', 'a group', '4 bytes'];
 
@@ -136,11 +143,11 @@ class Walk {
   }
 
   message(kind: Message): number[] {
-    this.#fields(kind, this.#bytes.byteLength, 1, true);
+    this.#fields(kind, this.#bytes.byteLength, 1, true, true);
     return this.#runs;
   }
 
-  #fields(message: Message, end: number, depth: number, open: boolean): void {
+  #fields(message: Message, end: number, depth: number, open: boolean, resolved: boolean): void {
     if (depth > MAX_DEPTH) this.#refuse('messages nested too deeply', `at most ${MAX_DEPTH} levels`, `more, the last a ${message.name}`);
     this.#spend(message.cost);
     const runsBefore = this.#runs.length;
@@ -160,7 +167,10 @@ class Walk {
         pieces |= bit;
       }
       if (wire === 0) {
-        this.#varint(end, message);
+        const value = this.#varint(end, message);
+        if (message.name === 'TensorProto' && no === DATA_LOCATION && value !== 0 && !resolved) {
+          this.#refuse('external data where ONNX has none', 'external data in initialisers and tensor attributes', `some at byte ${tagAt}`);
+        }
         if (field === undefined) this.#spend(UNKNOWN_COST);
         else if (field.kind !== 'i') this.#broken(message, `field ${no} is ${WIRE[wire]}`);
         else if (field.repeated) this.#element(message, no, field, 1);
@@ -176,7 +186,7 @@ class Walk {
       } else if (field.message !== undefined) {
         if (!field.repeated && (seen & bit) !== 0) this.#broken(message, `field ${no} is there twice`);
         seen |= bit;
-        this.#fields(field.message, stop, depth + 1, open && field.open);
+        this.#fields(field.message, stop, depth + 1, open && field.open, resolved && field.resolved);
       } else if (field.kind === 'n') this.#name(message, length, field.repeated);
       else if (field.kind === 't')
         this.#spend(field.repeated ? ELEMENT_COST.t : message.name === 'TensorProto' && no === 9 ? 0 : 32 + length);

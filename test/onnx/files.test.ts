@@ -137,13 +137,13 @@ describe('external data', () => {
     expect(read.graph.initializers.get('w')).toEqual(f32([1, 2, 3, 4], [4]));
     await saveModel(at('alone.onnx'), read);
     expect((await loadModel(at('alone.onnx'))).graph.initializers.get('w')).toEqual(f32([1, 2, 3, 4], [4]));
-    expect((await load({ location: 'weights/../weights/w.bin' })).graph.initializers.get('w')?.data[0]).toBe(0);
+    expect((await load({ location: './weights/w.bin' })).graph.initializers.get('w')?.data[0]).toBe(0);
   });
 
   it('is never read from outside the folder of the model', async () => {
     const where = `lies outside the folder of the model, expected a file below ${at('model')}, got`;
-    await expect(load({ location: '../secret' })).rejects.toThrow(`${start()} "../secret" ${where} ${at('secret')}.`);
-    await expect(load({ location: at('secret') })).rejects.toThrow(`${start()} "${at('secret')}" ${where} ${at('secret')}.`);
+    await expect(load({ location: '../secret' })).rejects.toThrow(`${start()} "../secret" ${where} a path that goes up.`);
+    await expect(load({ location: at('secret') })).rejects.toThrow(`${start()} "${at('secret')}" ${where} an absolute path.`);
     await expect(load({})).rejects.toThrow(`${start()} "" ${where} no path.`);
     await load({ location: 'weights/w.bin' });
     symlinkSync(at('secret'), at('model', 'link'));

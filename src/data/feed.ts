@@ -5,9 +5,18 @@ import type { ModelSpec } from '../onnx/spec.ts';
 import type { AnyImages } from './dataset.ts';
 import { imageSize, shapeText } from './make.ts';
 
+/** Writes images as the network of one spec is fed them. */
+export interface Feeder {
+  readonly spec: ModelSpec;
+  /** The images `[n,C,H,W]` of `pixels` as feed values, into `out` from 0 on. */
+  write(pixels: Uint8Array, out: Float32Array): void;
+  /** Dimensions of `n` images as fed: those of the graph's input. */
+  dims(n: number): number[];
+}
+
 /**
  * What the network is fed for each byte, 256 values a channel: `((byte / 255) * (hi - lo) + lo - mean) / std`, computed in double
- * precision and rounded once.
+ * precision and rounded once. Channels in the network's order.
  */
 export function feedTable(spec: ModelSpec): Float32Array {
   const [lo, hi] = spec.range;
@@ -18,6 +27,35 @@ export function feedTable(spec: ModelSpec): Float32Array {
   return table;
 }
 
+/** The one place that knows layout and channel order: for `forward`, training batches and everything else that feeds a network. */
+export function feeder(spec: ModelSpec): Feeder {
+  const { channels, height, width } = spec;
+  const plane = height * width;
+  const table = feedTable(spec);
+  const turned = spec.channelOrder === 'BGR' && channels === 3;
+  const last = spec.layout === 'NHWC' && channels > 1;
+  return {
+    spec,
+    dims: (n) => [n, ...spec.dims],
+    write(pixels, out) {
+      const planes = pixels.length / plane;
+      for (let p = 0; p < planes; p++) {
+        const c = p % channels;
+        // the channel of the network that this plane of the image is
+        const to = turned ? channels - 1 - c : c;
+        const base = to * 256;
+        const from = p * plane;
+        if (last) {
+          for (let i = 0, at = (p - c) * plane + to; i < plane; i++, at += channels) out[at] = table[base + pixels[from + i]];
+        } else {
+          const start = (p - c + to) * plane;
+          for (let i = 0; i < plane; i++) out[start + i] = table[base + pixels[from + i]];
+        }
+      }
+    },
+  };
+}
+
 /** Fails where the images are not of the size the model takes. */
 export function checkShape(data: AnyImages, spec: ModelSpec): void {
   if (shapeText(data) === shapeText(spec)) return;
@@ -26,6 +64,7 @@ export function checkShape(data: AnyImages, spec: ModelSpec): void {
     what: 'images do not fit the model (channels x height x width)',
     expected: `${shapeText(spec)} for input "${spec.input}"`,
     got: shapeText(data),
+    hint: '--preprocess imagenet, cifar10, mnist or FILE.yaml, which says how to resize them',
   });
 }
 
@@ -44,42 +83,32 @@ function shortList(names: readonly string[]): string {
   return names.length <= 6 ? names.join(', ') : `${names.slice(0, 3).join(', ')}, ..., ${names[names.length - 1]}`;
 }
 
-/** Writes the image bytes `[n,C,H,W]` of `pixels` as feed values into `out` from 0 on; `table` is {@link feedTable}'s. */
-export function normalise(pixels: Uint8Array, channels: number, plane: number, table: Float32Array, out: Float32Array): void {
-  const planes = pixels.length / plane;
-  for (let p = 0, at = 0; p < planes; p++) {
-    const base = (p % channels) * 256;
-    for (const end = at + plane; at < end; at++) out[at] = table[base + pixels[at]];
-  }
-}
-
 /**
- * The images at `indices` as the network `spec` describes is fed them: float32 `[n,C,H,W]`, n = `indices.length`.
+ * The images at `indices` as the network `spec` describes is fed them: float32, n = `indices.length` images in the shape of its input.
  * Fails where the images do not fit the model, or an index is outside of the data.
  */
 export function toFeed(data: AnyImages, indices: ArrayLike<number>, spec: ModelSpec): FloatTensor {
   checkShape(data, spec);
   const size = imageSize(data);
   const out = new Float32Array(indices.length * size);
-  const table = feedTable(spec);
+  const feed = feeder(spec);
   for (let i = 0; i < indices.length; i++) {
     const from = indices[i];
     if (!(from >= 0 && from < data.count)) {
       fail({ where: `data: ${data.source}`, what: 'no such image', expected: `0 to ${data.count - 1}`, got: `${from}` });
     }
-    const image = data.pixels.subarray(from * size, (from + 1) * size);
-    normalise(image, data.channels, data.height * data.width, table, out.subarray(i * size, (i + 1) * size));
+    feed.write(data.pixels.subarray(from * size, (from + 1) * size), out.subarray(i * size, (i + 1) * size));
   }
-  return f32(out, [indices.length, data.channels, data.height, data.width]);
+  return f32(out, feed.dims(indices.length));
 }
 
 /**
  * `count` images from `start` on, as {@link toFeed}; filled up with zeros to `batch` images where `batch` is larger.
- * The caller has checked that the images fit and passes the table.
+ * The caller has checked that the images fit.
  */
-export function rangeFeed(data: AnyImages, start: number, count: number, table: Float32Array, batch = count): FloatTensor {
+export function rangeFeed(data: AnyImages, start: number, count: number, feed: Feeder, batch = count): FloatTensor {
   const size = imageSize(data);
   const out = new Float32Array(batch * size);
-  normalise(data.pixels.subarray(start * size, (start + count) * size), data.channels, data.height * data.width, table, out);
-  return f32(out, [batch, data.channels, data.height, data.width]);
+  feed.write(data.pixels.subarray(start * size, (start + count) * size), out);
+  return f32(out, feed.dims(batch));
 }

@@ -3,10 +3,10 @@ import { fail } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 import { sizeOf, type Tensor } from '../core/tensor.ts';
 import type { Model, ValueInfo } from '../onnx/model.ts';
-import { type ModelSpec, readSpec } from '../onnx/spec.ts';
+import { readSpec, type SpecOverrides } from '../onnx/spec.ts';
 import type { Fetches, Runtime } from '../runtime/session.ts';
 import type { AnyImages } from './dataset.ts';
-import { checkClasses, checkShape, feedTable, rangeFeed } from './feed.ts';
+import { checkClasses, checkShape, feeder, rangeFeed } from './feed.ts';
 import { imageSize } from './make.ts';
 
 export interface ForwardOptions {
@@ -15,7 +15,7 @@ export interface ForwardOptions {
   /** Images in one run; default 256, fewer where images are large. A model with a fixed batch size is run with that. */
   readonly batchSize?: number;
   /** What the model's metadata do not say, or say wrongly. */
-  readonly spec?: Partial<ModelSpec>;
+  readonly spec?: SpecOverrides;
 }
 
 /** What came out for images `start` to `start + count - 1`; the first dimension of every value is `count`. */
@@ -48,14 +48,14 @@ export async function* forward(
   const extended = withOutputs(model, outputs);
   const fixed = fixedBatch(model, spec.input);
   const batch = fixed ?? checkBatchSize(options.batchSize) ?? defaultBatch(data);
-  const table = feedTable(spec);
+  const write = feeder(spec);
   const session = await runtime.open(extended, { label: 'forward' });
   try {
     const underWay: { start: number; count: number; run: Promise<Fetches> }[] = [];
     for (let next = 0; next < data.count || underWay.length > 0; ) {
       while (next < data.count && underWay.length < DEPTH) {
         const count = Math.min(batch, data.count - next);
-        const feed = rangeFeed(data, next, count, table, fixed ?? count);
+        const feed = rangeFeed(data, next, count, write, fixed ?? count);
         const run = session.run({ [spec.input]: feed }, { outputs, transfer: true });
         // Whoever stops early closes the session, which rejects runs that nobody waits for any more.
         run.catch(() => undefined);

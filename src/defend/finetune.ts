@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { Dataset } from '../data/dataset.ts';
 import type { Model } from '../onnx/model.ts';
-import type { ModelSpec } from '../onnx/spec.ts';
+import type { SpecOverrides } from '../onnx/spec.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
 import type { EpochRecord } from '../train/checkpoint.ts';
@@ -28,7 +28,7 @@ export type FinetuneSettings = z.infer<typeof FinetuneSettings>;
 export interface FinetuneOptions
   extends Partial<FinetuneSettings>,
     Pick<TrainOptions, 'schedule' | 'augment' | 'onProgress' | 'signal' | 'checkpoint' | 'onEpoch'> {
-  readonly spec?: Partial<ModelSpec>;
+  readonly spec?: SpecOverrides;
 }
 
 export interface FinetuneResult {

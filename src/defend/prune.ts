@@ -11,7 +11,7 @@ import type { CutPoint } from '../onnx/cut-points.ts';
 import type { Model } from '../onnx/model.ts';
 import { compactChannels } from '../onnx/passes/compact-channels.ts';
 import { cutChannels } from '../onnx/passes/cut-channels.ts';
-import type { ModelSpec } from '../onnx/spec.ts';
+import type { SpecOverrides } from '../onnx/spec.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
 import { validationCurve } from './curve.ts';
@@ -27,7 +27,7 @@ export const PruneSettings = z.object({
 export type PruneSettings = z.infer<typeof PruneSettings>;
 
 export interface PruneOptions extends Partial<PruneSettings> {
-  readonly spec?: Partial<ModelSpec>;
+  readonly spec?: SpecOverrides;
 }
 
 export interface PruneResult {

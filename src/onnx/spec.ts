@@ -3,17 +3,26 @@
  * It stands in `metadata_props` under `secateur.*`; flags fill in or overrule it; names and sizes come from the graph where neither speaks.
  */
 import { fail } from '../core/errors.ts';
-import { formatDims } from '../core/shapes.ts';
 import { producers } from './edit.ts';
+import { imageInput, ownShape } from './image-input.ts';
 import type { Model, ValueInfo } from './model.ts';
+import type { ChannelOrder, Layout, Preparation } from './preprocess.ts';
 
 /**
- * How images go into a network and classes come out. The network is fed, for a pixel byte 0..255 of channel c:
+ * How images go into a network and classes come out. The network is fed, for a pixel byte 0..255 of its channel c:
  * `((pixel / 255) * (range[1] - range[0]) + range[0] - mean[c]) / std[c]`.
  */
 export interface ModelSpec {
-  /** Name of the graph input, float32 `[N,C,H,W]`. */
+  /** Name of the graph input, float32. */
   input: string;
+  /** `[N,C,H,W]`, `[N,H,W,C]`, or the numbers of `[C,H,W]` in another shape. */
+  layout: Layout;
+  /** Sizes of the input after the batch, as it is fed: `[3,32,32]`, `[30,30,3]`, `[784,1]`. */
+  dims: number[];
+  /** Which colour the network's first channel is, where it has three; data sets are RGB. */
+  channelOrder: ChannelOrder;
+  /** How pictures of another size become what the network takes. */
+  preprocess?: Preparation;
   /** Name of the value that holds the class scores before any softmax, `[N,K]`. It need not be a graph output. */
   logits: string;
   channels: number;
@@ -21,9 +30,9 @@ export interface ModelSpec {
   width: number;
   /** What pixel bytes 0 and 255 become before mean and std. */
   range: [number, number];
-  /** Per channel, in units of `range`. */
+  /** Per channel of the input, in units of `range`. */
   mean: number[];
-  /** Per channel, above 0. */
+  /** Per channel of the input, above 0. */
   std: number[];
   /** One name a class, in the order of the logits. */
   labels: string[];
@@ -31,26 +40,38 @@ export interface ModelSpec {
   name?: string;
 }
 
+/** What flags say about a model's input. */
+export interface SpecOverrides extends Partial<Omit<ModelSpec, 'dims'>> {
+  /** The sizes of `preprocess` are a preset's: they follow a network that takes another size. */
+  sizesFollow?: boolean;
+  /** Which flag or file a value comes from, for errors, where it is not the flag of its name. */
+  from?: Partial<Record<keyof ModelSpec, string>>;
+}
+
+/** A spec without what is `NCHW` and `RGB`, or in the graph anyway. */
+export type WritableSpec = Omit<ModelSpec, 'dims' | 'layout' | 'channelOrder'> & Partial<Pick<ModelSpec, 'layout' | 'channelOrder'>>;
+
 const PREFIX = 'secateur.';
 
 /**
  * The spec of a model. `overrides` (from flags) come first, then the file's metadata, then the graph.
  * Throws SecateurError where something is missing or does not fit, naming the flag that would give it.
  */
-export function readSpec(model: Model, overrides: Partial<ModelSpec> = {}): ModelSpec {
+export function readSpec(model: Model, overrides: SpecOverrides = {}): ModelSpec {
   const text = (key: keyof ModelSpec): string | undefined => model.metadata.get(PREFIX + key);
   const input = overrides.input ?? text('input') ?? onlyInput(model);
   const info = model.graph.inputs.find((i) => i.name === input);
   if (info === undefined) {
     fail({ where: 'model', what: `no input "${input}"`, expected: `one of ${quoted(trueInputs(model).map((i) => i.name))}` });
   }
-  const [channels, height, width] = imageShape(info, overrides);
+  const { channels, height, width, layout, dims, preprocess } = imageInput(model, info, overrides);
   const logits = overrides.logits ?? text('logits') ?? defaultLogits(model);
   const perChannel = (key: 'mean' | 'std', otherwise: number): number[] => {
     const list = overrides[key] ?? parseNumbers(key, text(key)) ?? [otherwise];
     const spread = list.length === 1 ? new Array<number>(channels).fill(list[0]) : list;
     const good = spread.length === channels && spread.every((v) => Number.isFinite(v) && (key === 'mean' || v > 0));
-    if (!good) badValue(key, overrides, `1 or ${channels} numbers${key === 'std' ? ' above 0' : ''}, one a channel`, list.join(','));
+    const count = channels === 1 ? '1 number' : `1 or ${channels} numbers`;
+    if (!good) badValue(key, overrides, `${count}${key === 'std' ? ' above 0' : ''}, one a channel`, list.join(','));
     return spread;
   };
   if (['range', 'mean', 'std'].every((key) => overrides[key as 'mean'] === undefined && text(key as 'mean') === undefined)) {
@@ -59,16 +80,24 @@ export function readSpec(model: Model, overrides: Partial<ModelSpec> = {}): Mode
       what: 'nothing says how pixels become inputs of this network',
       expected: `${PREFIX}range, ${PREFIX}mean and ${PREFIX}std in the metadata of the file`,
       got: 'none of them',
-      hint: '--input-range 0,1 and, if it was trained on normalised images, --mean and --std',
+      hint: '--preprocess imagenet, cifar10, mnist, none (0..1) or FILE.yaml, or --input-range, --mean and --std',
     });
   }
   const range = overrides.range ?? parseNumbers('range', text('range')) ?? [0, 1];
   if (range.length !== 2 || !range.every(Number.isFinite) || range[0] >= range[1]) {
     badValue('range', overrides, 'two numbers, the lower one first', range.join(','));
   }
+  const order = overrides.channelOrder ?? text('channelOrder') ?? 'RGB';
+  if (order !== 'RGB' && order !== 'BGR') {
+    return fail({ where: `model metadata ${PREFIX}channelOrder`, what: 'bad value', expected: 'RGB or BGR', got: order.slice(0, 60) });
+  }
   const name = overrides.name ?? text('name');
   return {
     input,
+    layout,
+    dims,
+    channelOrder: order,
+    ...(preprocess && { preprocess }),
     logits,
     channels,
     height,
@@ -81,17 +110,24 @@ export function readSpec(model: Model, overrides: Partial<ModelSpec> = {}): Mode
   };
 }
 
-/** Puts the spec into the model's metadata, in place, and returns the model. Other metadata stay. */
-export function writeSpec(model: Model, spec: ModelSpec): Model {
-  const set = (key: keyof ModelSpec, value: string): unknown => model.metadata.set(PREFIX + key, value);
+/** Puts the spec into the model's metadata, in place, and returns the model. Other metadata stay; what the graph says itself is left out. */
+export function writeSpec(model: Model, spec: WritableSpec): Model {
+  const set = (key: string, value: string | undefined): unknown =>
+    value === undefined ? model.metadata.delete(PREFIX + key) : model.metadata.set(PREFIX + key, value);
+  const info = model.graph.inputs.find((i) => i.name === spec.input);
+  const own = info && ownShape(info);
+  const sizes = [spec.channels, spec.height, spec.width];
   set('input', spec.input);
+  set('layout', own === undefined || own.layout === spec.layout ? undefined : spec.layout);
+  set('shape', own?.sizes.every((size, i) => size === sizes[i]) ? undefined : JSON.stringify(sizes));
+  set('channelOrder', spec.channelOrder === 'BGR' ? 'BGR' : undefined);
+  set('preprocess', spec.preprocess && JSON.stringify(spec.preprocess));
   set('logits', spec.logits);
   set('range', JSON.stringify(spec.range));
   set('mean', JSON.stringify(spec.mean));
   set('std', JSON.stringify(spec.std));
   set('labels', JSON.stringify(spec.labels));
-  if (spec.name === undefined) model.metadata.delete(`${PREFIX}name`);
-  else set('name', spec.name);
+  set('name', spec.name);
   return model;
 }
 
@@ -111,21 +147,6 @@ function onlyInput(model: Model): string {
     expected: `one graph input, or ${PREFIX}input in the metadata`,
     got: `${inputs.length} (${quoted(inputs.map((i) => i.name))})`,
   });
-}
-
-function imageShape(info: ValueInfo, overrides: Partial<ModelSpec>): [number, number, number] {
-  const shape = ['channels', 'height', 'width'].map((key, i) => overrides[key as 'channels'] ?? info.dims?.[i + 1]);
-  const rankFits = info.dims === undefined || info.dims.length === 4;
-  const typeFits = info.dtype === undefined || info.dtype === 'float32';
-  if (!rankFits || !typeFits || !shape.every((d): d is number => typeof d === 'number' && d > 0)) {
-    fail({
-      where: 'model',
-      what: `input "${info.name}" does not take images`,
-      expected: 'float32 [N,C,H,W] with fixed C, H and W',
-      got: `${info.dtype ?? 'no type'} ${info.dims === undefined ? 'of unknown shape' : formatDims(info.dims)}`,
-    });
-  }
-  return shape as [number, number, number];
 }
 
 /** The only output; where a softmax makes it, what goes into that softmax, because losses and margins are about logits. */
@@ -177,9 +198,10 @@ function readLabels(model: Model, logits: string, given: readonly string[] | und
   return [...given];
 }
 
-function badValue(key: 'range' | 'mean' | 'std', overrides: Partial<ModelSpec>, expected: string, got: string): never {
+function badValue(key: 'range' | 'mean' | 'std', overrides: SpecOverrides, expected: string, got: string): never {
   const fromFlag = overrides[key] !== undefined;
-  const flag = key === 'range' ? '--input-range' : `--${key}`;
+  const source = overrides.from?.[key];
+  const flag = source === undefined ? (key === 'range' ? '--input-range' : `--${key}`) : `${source}: ${key}`;
   return fail({ where: fromFlag ? flag : `model metadata ${PREFIX}${key}`, what: 'bad value', expected, got, exitCode: fromFlag ? 2 : 1 });
 }
 

@@ -2,7 +2,7 @@
 import { Rng } from '../core/rng.ts';
 import type { Tensor } from '../core/tensor.ts';
 import type { TrainingData } from '../data/dataset.ts';
-import { checkClasses, checkShape, feedTable, normalise } from '../data/feed.ts';
+import { checkClasses, checkShape, type Feeder, feeder } from '../data/feed.ts';
 import { imageSize } from '../data/make.ts';
 import type { ModelSpec } from '../onnx/spec.ts';
 import { type Augmentation, augment, checkAugment } from './augment.ts';
@@ -16,7 +16,7 @@ export interface BatchOptions {
 }
 
 export interface Batch {
-  /** float32 [B,C,H,W] */
+  /** float32, B images in the shape of the graph's input */
   readonly x: Tensor;
   /** int64 [B] */
   readonly labels: Tensor;
@@ -34,7 +34,7 @@ export class Batches {
   readonly padded: boolean;
   readonly #data: TrainingData;
   readonly #options: BatchOptions;
-  readonly #table: Float32Array;
+  readonly #feed: Feeder;
   #order: { epoch: number; indices: Int32Array } | undefined;
 
   constructor(data: TrainingData, spec: ModelSpec, options: BatchOptions) {
@@ -43,7 +43,7 @@ export class Batches {
     checkAugment(options.augment ?? {}, data);
     this.#data = data;
     this.#options = options;
-    this.#table = feedTable(spec);
+    this.#feed = feeder(spec);
     this.batchSize = Math.min(options.batchSize, data.count);
     const rest = data.count % this.batchSize;
     this.padded = rest !== 0 && options.rest === 'pad';
@@ -60,28 +60,25 @@ export class Batches {
 
   /** The batch of step `step` (from 0) in epoch `epoch` (from 0); its arrays are new and may be given away. */
   at(epoch: number, step: number): Batch {
-    const { channels, height, width, pixels, labels } = this.#data;
+    const { pixels, labels } = this.#data;
     const size = imageSize(this.#data);
     const from = step * this.batchSize;
     const indices = this.order(epoch).subarray(from, from + this.batchSize);
     const x = new Float32Array(this.batchSize * size);
-    const plane = height * width;
     if (this.#options.augment) {
       const bytes = new Uint8Array(indices.length * size);
       for (let i = 0; i < indices.length; i++) bytes.set(pixels.subarray(indices[i] * size, (indices[i] + 1) * size), i * size);
       augment(this.#options.augment, bytes, indices.length, this.#data, Rng.from(this.#options.seed, 'augment', epoch, step));
-      normalise(bytes, channels, plane, this.#table, x);
+      this.#feed.write(bytes, x);
     } else {
       for (let i = 0; i < indices.length; i++) {
-        const image = pixels.subarray(indices[i] * size, (indices[i] + 1) * size);
-        normalise(image, channels, plane, this.#table, x.subarray(i * size, (i + 1) * size));
+        this.#feed.write(pixels.subarray(indices[i] * size, (indices[i] + 1) * size), x.subarray(i * size, (i + 1) * size));
       }
     }
     const target = new BigInt64Array(this.batchSize);
     for (let i = 0; i < indices.length; i++) target[i] = BigInt(labels[indices[i]]);
-    const dims = [this.batchSize, channels, height, width];
     const batch: Batch = {
-      x: { dtype: 'float32', dims, data: x },
+      x: { dtype: 'float32', dims: this.#feed.dims(this.batchSize), data: x },
       labels: { dtype: 'int64', dims: [this.batchSize], data: target },
       count: indices.length,
     };

@@ -2,7 +2,7 @@
 import type { Tensor } from '../core/tensor.ts';
 import type { Optimizer } from '../grad/step.ts';
 import type { Model } from '../onnx/model.ts';
-import type { ModelSpec } from '../onnx/spec.ts';
+import type { SpecOverrides } from '../onnx/spec.ts';
 import type { Augmentation } from './augment.ts';
 import type { CheckpointStore, EpochRecord } from './checkpoint.ts';
 import type { Schedule } from './schedule.ts';
@@ -26,7 +26,7 @@ export interface TrainOptions {
   /** Default: `training`, which updates running statistics; `inference` leaves them as they are. */
   readonly batchNorm?: 'inference' | 'training';
   /** For files that do not say themselves what they are fed. */
-  readonly spec?: Partial<ModelSpec>;
+  readonly spec?: SpecOverrides;
   /** Called with the weights as they are after every epoch; what it returns goes into the epoch's record. */
   readonly evaluate?: (model: Model) => Promise<Record<string, number>>;
   /** Called after every epoch; `model()` bakes the present weights in, which costs a copy. */

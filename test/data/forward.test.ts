@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { f32 } from '../../src/core/tensor.ts';
-import { feedTable, rangeFeed, toFeed } from '../../src/data/feed.ts';
+import { feeder, feedTable, rangeFeed, toFeed } from '../../src/data/feed.ts';
 import { argmax, forward, predict, withOutputs } from '../../src/data/forward.ts';
 import { makeDataset } from '../../src/data/make.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
@@ -20,6 +20,9 @@ const [HEIGHT, WIDTH] = [2, 2];
 const DATA = noise('test', 11, { channels: CHANNELS, height: HEIGHT, width: WIDTH, classes: CHANNELS });
 const SPEC: ModelSpec = {
   input: 'x',
+  layout: 'NCHW',
+  dims: [CHANNELS, HEIGHT, WIDTH],
+  channelOrder: 'RGB',
   logits: 'scores',
   channels: CHANNELS,
   height: HEIGHT,
@@ -67,14 +70,37 @@ describe('toFeed', () => {
 
   test('a range is the same, filled up with zeros', () => {
     const whole = toFeed(DATA, [3, 4], SPEC).data;
-    const padded = rangeFeed(DATA, 3, 2, feedTable(SPEC), 4);
+    const padded = rangeFeed(DATA, 3, 2, feeder(SPEC), 4);
     expect(padded.dims).toEqual([4, 3, 2, 2]);
     expect(padded.data).toEqual(Float32Array.of(...whole, ...new Array(24).fill(0)));
   });
 
+  test('channels last, in the order of the network, or all in one row', () => {
+    const grey = { ...SPEC, range: [0, 255] as [number, number], mean: [0, 0, 0], std: [1, 1, 1] };
+    const of = (spec: Partial<ModelSpec>): { dims: readonly number[]; data: Float32Array } => toFeed(DATA, [1, 2], { ...grey, ...spec });
+    const image = (i: number, c: number, at: number): number => DATA.pixels[i * 12 + c * 4 + at];
+    const nhwc = of({ layout: 'NHWC', dims: [2, 2, 3] });
+    expect(nhwc.dims).toEqual([2, 2, 2, 3]);
+    const bgr = of({ channelOrder: 'BGR', mean: [0, 0, 100] });
+    const both = of({ layout: 'NHWC', dims: [2, 2, 3], channelOrder: 'BGR' });
+    const flat = of({ layout: 'flat', dims: [12, 1] });
+    expect(flat.dims).toEqual([2, 12, 1]);
+    expect([...flat.data]).toEqual([...DATA.pixels.subarray(12, 36)]);
+    for (let i = 0; i < 2; i++) {
+      for (let c = 0; c < 3; c++) {
+        for (let at = 0; at < 4; at++) {
+          expect(nhwc.data[i * 12 + at * 3 + c]).toBe(image(i + 1, c, at));
+          expect(bgr.data[i * 12 + c * 4 + at]).toBe(image(i + 1, 2 - c, at) - (c === 2 ? 100 : 0));
+          expect(both.data[i * 12 + at * 3 + c]).toBe(image(i + 1, 2 - c, at));
+        }
+      }
+    }
+  });
+
   test('names both sizes where they differ', async () => {
     const grey = noise('test', 2, { channels: 1, height: 28, width: 28 });
-    const text = 'data: noise: images do not fit the model (channels x height x width), expected 3x2x2 for input "x", got 1x28x28.';
+    const text =
+      'data: noise: images do not fit the model (channels x height x width), expected 3x2x2 for input "x", got 1x28x28. Try --preprocess imagenet, cifar10, mnist or FILE.yaml, which says how to resize them.';
     expect(await messageOf(() => toFeed(grey, [0], SPEC))).toBe(text);
     expect(await messageOf(() => predict(runtime, brightest('batch'), grey))).toBe(text);
     expect(await messageOf(() => toFeed(DATA, [11], SPEC))).toBe('data: noise: no such image, expected 0 to 10, got 11.');
@@ -136,6 +162,7 @@ describe('forward and predict', () => {
           return { scores: f32(new Float32Array(feeds.x.dims[0] * 3), [feeds.x.dims[0], 3]) };
         },
         state: async () => ({}),
+        types: async () => ({}),
         setState: async () => {},
         close: async () => {
           log.push('closed');

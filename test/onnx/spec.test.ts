@@ -17,6 +17,9 @@ function net(o: { dims?: Dim[]; classes?: Dim; softmax?: boolean } = {}): Model 
 
 const full: ModelSpec = {
   input: 'image',
+  layout: 'NCHW',
+  dims: [3, 8, 8],
+  channelOrder: 'RGB',
   logits: 'logits',
   channels: 3,
   height: 8,
@@ -48,6 +51,9 @@ describe('the spec of a model', () => {
   it('flags overrule the file, and the graph gives the rest', () => {
     expect(readSpec(net(), { range: [-1, 1] })).toEqual({
       input: 'image',
+      layout: 'NCHW',
+      dims: [3, 8, 8],
+      channelOrder: 'RGB',
       logits: 'logits',
       channels: 3,
       height: 8,
@@ -79,17 +85,22 @@ describe('the spec of a model', () => {
     [
       'nothing about pixels',
       () => readSpec(net()),
-      'model: nothing says how pixels become inputs of this network, expected secateur.range, secateur.mean and secateur.std in the metadata of the file, got none of them. Try --input-range 0,1 and, if it was trained on normalised images, --mean and --std.',
+      'model: nothing says how pixels become inputs of this network, expected secateur.range, secateur.mean and secateur.std in the metadata of the file, got none of them. Try --preprocess imagenet, cifar10, mnist, none (0..1) or FILE.yaml, or --input-range, --mean and --std.',
     ],
     [
       'no image input',
       () => readSpec(net({ dims: ['N', 784] }), flags),
-      'model: input "image" does not take images, expected float32 [N,C,H,W] with fixed C, H and W, got float32 [N,784].',
+      'model: nothing says which images input "image" takes, expected height and width of the images that make 784 numbers, got float32 [N,784]. Try --preprocess mnist, or --preprocess FILE.yaml with "resize: [HEIGHT, WIDTH]".',
+    ],
+    [
+      'an input of another rank',
+      () => readSpec(net({ dims: ['N', 3, 8, 8, 8] }), flags),
+      'model: input "image" does not take images, expected float32 [N,C,H,W], [N,H,W,C] or flat [N,C*H*W], got float32 [N,3,8,8,8].',
     ],
     [
       'sizes that vary',
       () => readSpec(net({ dims: ['N', 3, 'h', null] }), flags),
-      'model: input "image" does not take images, expected float32 [N,C,H,W] with fixed C, H and W, got float32 [N,3,h,?].',
+      'model: nothing says images of which size input "image" takes, expected a fixed channel, height and width, got float32 [N,3,h,?]. Try --preprocess imagenet, or --preprocess FILE.yaml with "resize: [HEIGHT, WIDTH]".',
     ],
     [
       'classes unknown',

@@ -5,6 +5,9 @@ import { Batches } from '../../src/train/batches.ts';
 
 const spec: ModelSpec = {
   input: 'x',
+  layout: 'NCHW',
+  dims: [2, 2, 3],
+  channelOrder: 'RGB',
   logits: 'logits',
   channels: 2,
   height: 2,

@@ -10,7 +10,7 @@ import { cloneModel } from '../onnx/edit.ts';
 import type { Model } from '../onnx/model.ts';
 import { constantsToInitializers } from '../onnx/passes/constants-to-initializers.ts';
 import type { ValueTypes } from '../onnx/value-types.ts';
-import { buildBackward, differentiable, type Feeds, type LossSpec, prepareForward, setModes } from './backward-graph.ts';
+import { buildBackward, differentiable, type Feeds, type LossSpec, prepareForward, setModes, whyNone } from './backward-graph.ts';
 import { foldBatchNorms } from './fold-batch-norm.ts';
 import { addStepCounter, addUpdates, type Optimizer, type Parameter } from './optimizers.ts';
 import { parametersOf } from './parameters.ts';
@@ -45,6 +45,8 @@ export interface TrainingStep {
   readonly state: Readonly<Record<string, Tensor>>;
   /** Names of the inputs to feed. The learning rate is a float32 scalar. */
   readonly feeds: Feeds & { readonly learningRate: string };
+  /** Types of the forward part's values and of all that is carried or held. */
+  readonly types: ValueTypes;
   readonly outputs: {
     readonly loss: string;
     /** Number of right answers in the batch (samples of weight above 0), float32. */
@@ -62,12 +64,12 @@ export function trainingStep(model: Model, types: ValueTypes, o: StepOptions): T
   const forward = prepareForward(model, types, o);
   const all = parametersOf(forward.model);
   const chosen = all.filter((name) => o.trainable?.(name) ?? true);
-  const parameters = differentiable(forward, chosen);
+  const parameters = differentiable(forward, chosen, o);
   if (parameters.length === 0) {
-    fail({ where: 'grad', what: 'nothing to train', expected: 'at least one trainable parameter', got: `none of ${all.length}` });
+    fail({ where: 'grad', what: 'nothing to train', expected: 'at least one trainable parameter', got: `none of ${all.length}${whyNone(forward)}` });
   }
   checkMasks(o.masks, forward.model);
-  const { norms, dropouts } = setModes(forward, parameters, { batchNorm: o.batchNorm ?? 'inference', dropout: o.dropout ?? 'training' });
+  const { norms, dropouts } = setModes(forward, parameters, { batchNorm: o.batchNorm ?? 'inference', dropout: o.dropout ?? 'training', straightThrough: o.straightThrough });
   checkOwnStatistics(norms, forward.graph);
 
   const statistics = norms.flatMap(({ running }) => [running.mean, running.variance]);
@@ -107,6 +109,7 @@ export function trainingStep(model: Model, types: ValueTypes, o: StepOptions): T
     carry,
     state,
     feeds: { ...feeds, learningRate },
+    types: forward.types,
     outputs: { loss: loss.loss, correct: loss.correct, logits: forward.logits, ...(inputGradient === undefined ? {} : { inputGradient }) },
   };
 }
@@ -133,8 +136,8 @@ export function gradientGraph(model: Model, types: ValueTypes, o: GradientOption
   const forward = prepareForward(model, types, o);
   const asked = o.wrt ?? parametersOf(forward.model);
   for (const name of asked) if (!forward.types.has(name)) fail({ where: 'grad', what: `"${name}" is no value of the model` });
-  const wrt = differentiable(forward, asked);
-  const { norms } = setModes(forward, wrt, { batchNorm: o.batchNorm ?? 'inference', dropout: 'inference' });
+  const wrt = differentiable(forward, asked, o);
+  const { norms } = setModes(forward, wrt, { batchNorm: o.batchNorm ?? 'inference', dropout: 'inference', straightThrough: o.straightThrough });
   foldBatchNorms(forward, wrt);
   const { b, feeds, loss, gradients } = buildBackward(forward, o, [], wrt, norms);
   b.output(loss.loss, 'float32', []);

@@ -3,6 +3,7 @@
  * Knows neither worker threads nor which build of ONNX Runtime it drives, so the native and the WASM backend share all of it.
  */
 import { type DType, type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
+import type { ValueType } from '../onnx/value-types.ts';
 import type { Backend, Feeds, Fetches } from './session.ts';
 
 /** The part of onnxruntime-common that both packages export. */
@@ -102,6 +103,15 @@ export class Engine {
     const fetched: Fetches = {};
     for (const name of wanted) fetched[name] = fromOrt(result[name]);
     return fetched;
+  }
+
+  async types(id: number, feeds: Feeds, limit: number): Promise<Record<string, ValueType>> {
+    const types: Record<string, ValueType> = {};
+    for (const [name, tensor] of Object.entries(await this.run(id, feeds, undefined))) {
+      const { dtype, dims } = tensor;
+      types[name] = sizeOf(dims) <= limit ? { dtype, dims, constant: tensor } : { dtype, dims };
+    }
+    return types;
   }
 
   state(id: number): Fetches {

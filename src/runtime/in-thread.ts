@@ -37,6 +37,7 @@ export function inThreadRuntime(ort: unknown, options: { backend?: Backend; thre
         inputNames,
         outputNames,
         run: (feeds: Feeds, r: { outputs?: readonly string[] } = {}): Promise<Fetches> => inTurn(() => engine.run(id, feeds, r.outputs)),
+        types: (feeds: Feeds, limit: number) => inTurn(() => engine.types(id, feeds, limit)),
         state: () => inTurn(() => engine.state(id)),
         setState: (state: Feeds) => inTurn(() => engine.setState(id, state)),
         close: () => inTurn(() => engine.close(id)),

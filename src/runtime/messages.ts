@@ -11,6 +11,7 @@ export interface WorkerSetup {
 export type Request = { readonly call: number } & (
   | { readonly kind: 'open'; readonly request: OpenRequest }
   | { readonly kind: 'run'; readonly id: number; readonly feeds: Feeds; readonly outputs: readonly string[] | undefined }
+  | { readonly kind: 'types'; readonly id: number; readonly feeds: Feeds; readonly limit: number }
   | { readonly kind: 'state'; readonly id: number }
   | { readonly kind: 'setState'; readonly id: number; readonly state: Feeds }
   | { readonly kind: 'endProfile'; readonly id: number }

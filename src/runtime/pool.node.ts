@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { fail, SecateurError } from '../core/errors.ts';
 import type { Model } from '../onnx/model.ts';
 import { writeModel } from '../onnx/proto.ts';
+import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
 import type { LowerOptions } from './lowerings/lower.ts';
 import { buffersOf, type Reply, type Request, type Unnumbered, type WorkerSetup } from './messages.ts';
 import { ortOptions } from './options.ts';
@@ -108,6 +109,10 @@ class WorkerSession implements Session {
     return this.#channel.call({ kind: 'run', id: this.#id, feeds, outputs: options.outputs }, transfer);
   }
 
+  types(feeds: Feeds, limit: number): Promise<Record<string, ValueType>> {
+    return this.#channel.call({ kind: 'types', id: this.#id, feeds, limit });
+  }
+
   state(): Promise<Fetches> {
     return this.#channel.call({ kind: 'state', id: this.#id });
   }
@@ -149,8 +154,8 @@ export class WorkerRuntime implements Runtime {
     this.#tuner = tuner;
   }
 
-  async lowering(step: Model): Promise<LowerOptions | undefined> {
-    return this.#tuner?.lowering(this, step);
+  async lowering(step: Model, types: ValueTypes): Promise<LowerOptions | undefined> {
+    return this.#tuner?.lowering(this, step, types);
   }
 
   async open(model: Parameters<Runtime['open']>[0], options: SessionOptions = {}): Promise<Session> {

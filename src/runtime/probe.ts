@@ -1,18 +1,26 @@
 /**
- * Exact static types of every value of a graph for one batch size, found by running it once with every value as an output. ONNX
- * Runtime is the shape inference: there is no second opinion to disagree with it, and data-dependent shapes come out right.
+ * Exact static types of every value of a graph for one batch size, found by running it with every value as an output. ONNX Runtime is
+ * the shape inference: there is no second opinion to disagree with it, and data-dependent shapes come out right. A large batch is not
+ * run: three small ones are, and where every size grows by the same step from one to the next, it is known for all.
  */
 import { fail } from '../core/errors.ts';
+import { sameDims } from '../core/shapes.ts';
 import { type DType, type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
 import type { Dim, Graph, Model, ValueInfo } from '../onnx/model.ts';
 import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
+import { visibleValues } from './probe-outputs.ts';
 import type { Runtime } from './session.ts';
 
 /** Values up to this many elements are kept as constants where they do not depend on the graph's inputs (axes, shapes, pads). */
 const CONSTANT_LIMIT = 1024;
 
+/** Batches up to the last of these are run as they are; larger ones are told from these three. */
+const [FIRST, SECOND, CHECK] = [2, 3, 5];
+
 /** Operators whose result depends on the shape of their input alone, which is fixed once the batch is. */
 const SHAPE_ONLY = new Set(['Shape', 'Size']);
+
+type Types = Map<string, ValueType>;
 
 /**
  * @param options.batch what a symbolic or unknown dimension stands for; every such dimension gets the same number (default 1)
@@ -22,31 +30,62 @@ export async function probe(runtime: Runtime, model: Model, options: { batch?: n
   const batch = options.batch ?? 1;
   const { graph } = model;
   const inputs = graph.inputs.filter((input) => !graph.initializers.has(input.name));
-  const feeds: Record<string, Tensor> = {};
-  for (const input of inputs) feeds[input.name] = zeros(input, batch);
-
-  const computed = graph.nodes.flatMap((node) => node.outputs.filter((name) => name !== ''));
-  const everything: Model = {
-    ...model,
-    graph: { ...graph, outputs: computed.map((name): ValueInfo => ({ name, dtype: undefined, dims: undefined })), source: undefined },
-  };
+  const outputs = visibleValues(graph).map((name): ValueInfo => ({ name, dtype: undefined, dims: undefined }));
+  const everything: Model = { ...model, graph: { ...graph, outputs, source: undefined } };
+  const constants = constantNames(graph);
   const session = await runtime.open(everything, { label: 'a first run that finds the shapes' });
-  const types = new Map<string, ValueType>();
+  const at = async (size: number): Promise<Types> => {
+    const feeds: Record<string, Tensor> = {};
+    for (const input of inputs) feeds[input.name] = zeros(input, size);
+    const types: Types = new Map();
+    for (const [name, { dtype, dims }] of Object.entries(feeds)) types.set(name, { dtype, dims });
+    for (const [name, tensor] of graph.initializers) types.set(name, initializerType(tensor));
+    for (const [name, { dtype, dims, constant }] of Object.entries(await session.types(feeds, CONSTANT_LIMIT))) {
+      types.set(name, constants.has(name) && constant !== undefined ? { dtype, dims, constant } : { dtype, dims });
+    }
+    return types;
+  };
   try {
-    const values = await session.run(feeds);
-    const constants = constantNames(graph);
-    for (const [name, tensor] of Object.entries(feeds)) types.set(name, { dtype: tensor.dtype, dims: tensor.dims });
-    for (const [name, tensor] of graph.initializers) types.set(name, typeOf(tensor, true));
-    for (const [name, tensor] of Object.entries(values)) types.set(name, typeOf(tensor, constants.has(name)));
+    const fixed = inputs.every(({ dims }) => dims?.every(isFixed));
+    if (fixed || batch <= CHECK) return await at(batch);
+    return extrapolate(await at(FIRST), await at(SECOND), await at(CHECK), batch) ?? (await at(batch));
   } finally {
     await session.close();
+  }
+}
+
+/** A number at `batch` from those at the three small sizes; undefined where they lie on no line. */
+type Line = (first: number, second: number, check: number) => number | undefined;
+
+/** Types at `batch` from those at three small sizes; undefined where something does not grow evenly. */
+function extrapolate(first: Types, second: Types, check: Types, batch: number): Types | undefined {
+  const line: Line = (a, b, c) => (a + (b - a) * (CHECK - FIRST) === c ? a + (b - a) * (batch - FIRST) : undefined);
+  const types: Types = new Map();
+  for (const [name, a] of first) {
+    const [b, c] = [second.get(name)!, check.get(name)!];
+    if (a.dims.length !== b.dims.length || a.dims.length !== c.dims.length) return undefined;
+    const dims = a.dims.map((d, i) => line(d, b.dims[i], c.dims[i]));
+    if (!dims.every((d) => d !== undefined)) return undefined;
+    const constant = a.constant && tensorOnLine(a.constant, b.constant, c.constant, line);
+    if (a.constant !== undefined && constant === undefined) return undefined;
+    types.set(name, { dtype: a.dtype, dims, ...(constant && { constant }) });
   }
   return types;
 }
 
-function typeOf(tensor: Tensor, constant: boolean): ValueType {
+function tensorOnLine(a: Tensor, b: Tensor | undefined, c: Tensor | undefined, line: Line): Tensor | undefined {
+  if (b === undefined || c === undefined || !sameDims(a.dims, b.dims) || !sameDims(a.dims, c.dims)) return undefined;
+  const values: unknown[] = [...a.data];
+  if (values.every((v, i) => Object.is(v, b.data[i]) && Object.is(v, c.data[i]))) return a;
+  if (a.dtype !== 'int64' && a.dtype !== 'int32') return undefined;
+  const next = values.map((v, i) => line(Number(v), Number(b.data[i]), Number(c.data[i])));
+  if (!next.every((v) => v !== undefined)) return undefined;
+  return { ...a, data: a.dtype === 'int64' ? BigInt64Array.from(next, BigInt) : Int32Array.from(next) };
+}
+
+function initializerType(tensor: Tensor): ValueType {
   const { dtype, dims } = tensor;
-  return constant && sizeOf(dims) <= CONSTANT_LIMIT ? { dtype, dims, constant: tensor } : { dtype, dims };
+  return sizeOf(dims) <= CONSTANT_LIMIT ? { dtype, dims, constant: tensor } : { dtype, dims };
 }
 
 /** Values that every input of the graph leaves alone. */
@@ -60,11 +99,13 @@ function constantNames(graph: Graph): Set<string> {
   return constant;
 }
 
+const isFixed = (d: Dim): d is number => typeof d === 'number' && d > 0;
+
 function zeros(input: ValueInfo, batch: number): Tensor {
   if (input.dims === undefined || input.dtype === undefined) {
     fail({ where: `model input "${input.name}"`, what: 'has no tensor type', expected: 'a type and a rank in the file', got: 'none' });
   }
-  const dims = input.dims.map((d: Dim) => (typeof d === 'number' && d > 0 ? d : batch));
+  const dims = input.dims.map((d) => (isFixed(d) ? d : batch));
   return { dtype: input.dtype, dims, data: zeroData(input.dtype, sizeOf(dims)) };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Tensor } from '../core/tensor.ts';
 import type { Model } from '../onnx/model.ts';
+import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
 import type { LowerOptions } from './lowerings/lower.ts';
 
 export type Backend = 'native' | 'wasm';
@@ -38,6 +39,11 @@ export interface Session {
    * `transfer: true` gives the feeds' buffers away (they are unusable afterwards), which saves a copy.
    */
   run(feeds: Feeds, options?: { outputs?: readonly string[]; transfer?: boolean }): Promise<Fetches>;
+  /**
+   * Runs the graph once and says what came out: type and shape of every output, and the values themselves (as `constant`) where they
+   * have at most `limit` elements. Large values never leave the place where the graph runs.
+   */
+  types(feeds: Feeds, limit: number): Promise<Record<string, ValueType>>;
   /** The carried inputs' present values (copies). */
   state(): Promise<Fetches>;
   setState(state: Feeds): Promise<void>;
@@ -53,5 +59,5 @@ export interface Runtime {
   /** `model` is an IR model or the bytes of an ONNX file. */
   open(model: Model | Uint8Array, options?: SessionOptions): Promise<Session>;
   /** Which forms of the heavy operators of a step graph are the fastest here; absent or undefined: the plain ones. */
-  lowering?(step: Model): Promise<LowerOptions | undefined>;
+  lowering?(step: Model, types: ValueTypes): Promise<LowerOptions | undefined>;
 }

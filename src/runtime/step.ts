@@ -13,6 +13,6 @@ export async function openStep(
   options: Pick<SessionOptions, 'profile' | 'threads' | 'label'> & { readonly lowering?: LowerOptions } = {},
 ): Promise<Session> {
   const { lowering, ...rest } = options;
-  const choices = lowering ?? (await runtime.lowering?.(step.model));
+  const choices = lowering ?? (await runtime.lowering?.(step.model, step.types));
   return runtime.open(lower(step.model, choices), { label: 'training step', ...rest, carry: step.carry, state: step.state });
 }

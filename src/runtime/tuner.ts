@@ -13,7 +13,6 @@ import type { ValueTypes } from '../onnx/value-types.ts';
 import type { Machine } from './lowerings/candidate.ts';
 import { type Choose, firstThatApplies, type LowerOptions, lower, type Site, sites } from './lowerings/lower.ts';
 import { nchwcBlock } from './lowerings/nchwc-block.ts';
-import { probe } from './probe.ts';
 import type { Runtime } from './session.ts';
 
 /** Site key -> name of the chosen form. */
@@ -45,8 +44,11 @@ export class Tuner {
     this.#report = report;
   }
 
-  /** The lowering of a training step on this runtime; times what it has not seen before. */
-  async lowering(runtime: Runtime, step: Model): Promise<LowerOptions> {
+  /**
+   * The lowering of a training step on this runtime; times what it has not seen before.
+   * @param types of the step's forward part
+   */
+  async lowering(runtime: Runtime, step: Model, types: ValueTypes): Promise<LowerOptions> {
     this.#choices ??= await this.#store.load();
     const choices = this.#choices;
     let changed = false;
@@ -55,7 +57,6 @@ export class Tuner {
       changed = true;
     }
     const machine: Machine = { nchwcBlock: Number(choices[BLOCK]) };
-    const types = await probe(runtime, lower(step));
     const open = sites(step, machine, types).filter((s) => choices[s.key] === undefined && s.candidates.length > 1);
     const unseen = [...new Map(open.map((s) => [s.key, s])).values()];
     for (const [i, site] of unseen.entries()) {
@@ -77,13 +78,12 @@ async function fastest(
   types: ValueTypes,
   machine: Machine,
 ): Promise<{ chosen: string; times: string }> {
-  const inputs = [...new Set(site.node.inputs.filter((name) => name !== ''))];
-  if (inputs.every((name) => sizeOf(dimsOf(types, name, step)) < TINY_ELEMENTS))
+  const operands = operandsOf(site);
+  if ([...operands.values()].every((dims) => sizeOf(dims) < TINY_ELEMENTS))
     return { chosen: site.candidates[0].name, times: 'too small to time' };
   const feeds: Record<string, Tensor> = {};
   const b = new GraphBuilder({ opset: step.opsets.get('') });
-  for (const name of inputs) {
-    const dims = dimsOf(types, name, step);
+  for (const [name, dims] of operands) {
     b.input(name, 'float32', dims);
     feeds[name] = f32(
       Float32Array.from({ length: sizeOf(dims) }, (_, i) => ((i * 7919) % 1009) / 1009 - 0.5),
@@ -115,10 +115,21 @@ async function fastest(
   return { chosen, times: trials.map(({ name, ms }) => `${name} ${ms.toFixed(1)} ms`).join(', ') };
 }
 
-function dimsOf(types: ValueTypes, name: string, step: Model): readonly number[] {
-  const dims = types.get(name)?.dims ?? step.graph.initializers.get(name)?.dims;
-  if (dims === undefined) throw new Error(`no type of "${name}"`);
-  return dims;
+/** The inputs of a site's node and their shapes, which all follow from its geometry. */
+function operandsOf({ node, geometry }: Site): Map<string, readonly number[]> {
+  const { input, output, kernel, group } = geometry;
+  const weight = [output[1], input[1] / group, ...kernel];
+  const shapes: Record<string, (readonly number[])[]> = {
+    Conv: [input, weight, [output[1]]],
+    ConvGradInput: [output, weight],
+    ConvGradWeight: [input, output],
+    AveragePoolGrad: [output],
+    MaxPoolGrad: [input, output, output],
+    ReluGrad: [output, output],
+  };
+  const dims = shapes[node.opType];
+  if (dims === undefined) throw new Error(`no operand shapes for "${node.opType}"`);
+  return new Map(node.inputs.flatMap((name, i) => (name === '' ? [] : [[name, dims[i]] as const])));
 }
 
 /** A model of that node alone; with its forward MaxPool, whose indices the gradient needs. */

@@ -33,6 +33,8 @@ async function answer(engine: Engine, request: Request): Promise<void> {
         const value = await engine.run(request.id, request.feeds, request.outputs);
         return send({ kind: 'done', call: request.call, value }, buffersOf(value));
       }
+      case 'types':
+        return send({ kind: 'done', call: request.call, value: await engine.types(request.id, request.feeds, request.limit) });
       case 'state': {
         const value = engine.state(request.id);
         return send({ kind: 'done', call: request.call, value }, buffersOf(value));

@@ -56,7 +56,7 @@ export async function train(runtime: Runtime, model: Model, data: TrainingData, 
     seed: options.seed,
   });
   const settings = options.checkpoint ? settingsOf(model, data, step, options, batchNorm) : {};
-  const lowering = await runtime.lowering?.(step.model);
+  const lowering = await runtime.lowering?.(step.model, step.types);
   const machine = `${runtime.backend}, ${runtime.threads} threads${options.checkpoint ? `, operators ${formOf(step.model, lowering)}` : ''}`;
   const run = new Run({ runtime, model, step, lowering, machine, batches, settings, options });
   return run.finish(await run.resumed());

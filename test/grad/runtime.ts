@@ -26,6 +26,7 @@ export const inProcess: Runtime = {
       outputNames,
       run: (feeds, o) => engine.run(id, feeds, o?.outputs),
       state: async () => engine.state(id),
+      types: (feeds, limit) => engine.types(id, feeds, limit),
       setState: async (state) => engine.setState(id, state),
       close: () => engine.close(id),
       endProfile: async () => undefined,

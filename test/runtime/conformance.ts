@@ -54,6 +54,19 @@ export function runtimeConformance(name: string, make: () => Tested | Promise<Te
       }
     });
 
+    it('says the types of all outputs, and the values of small ones', async () => {
+      const b = new GraphBuilder();
+      b.input('x', 'float32', ['n', 2]);
+      b.output(b.op('Shape', ['x'], {}, { name: 'shape' }));
+      b.output(b.op('Tile', ['x', b.ints([1, 3])], {}, { name: 'large' }));
+      const session = await runtime.open(b.build());
+      expect(await session.types({ x: f32([1, 2, 3, 4], [2, 2]) }, 4)).toEqual({
+        shape: { dtype: 'int64', dims: [2], constant: i64([2, 2]) },
+        large: { dtype: 'float32', dims: [2, 6] },
+      });
+      await session.close();
+    });
+
     it('keeps every element type', async () => {
       const tensors: Record<string, Tensor> = {
         f64: { dtype: 'float64', dims: [2], data: Float64Array.of(0.1, -2) },

@@ -27,6 +27,8 @@ export interface ExternalFile {
 const PAGE = 4096;
 const LINE = 64;
 const LARGE = 2 ** 20;
+/** Bytes between tensors that are put up with. */
+const HOLES = 2 ** 22;
 
 /** Places for all tensors, and the files that hold them, one for each location in order of first appearance. */
 export function layOutExternal(tensors: readonly OutsideTensor[]): { places: Map<string, Place>; files: ExternalFile[] } {
@@ -52,8 +54,12 @@ export function layOutExternal(tensors: readonly OutsideTensor[]): { places: Map
   return { places, files };
 }
 
-/** Whether the tensors can stay where they were: no two overlap, but for equal ones at the same place. */
+/** Whether the tensors can stay where they were: no two overlap, but for equal ones at the same place, and there is little between them. */
 function fits(sorted: readonly OutsideTensor[]): boolean {
+  const last = sorted[sorted.length - 1];
+  const bytes = sorted.reduce((sum, t) => sum + t.bytes.byteLength, 0);
+  // A file that is mostly holes takes no room where it came from, and all of it where its zeros are written.
+  if (last.at.offset + last.bytes.byteLength > 2 * bytes + HOLES) return false;
   return sorted.every((tensor, i) => {
     const before = sorted[i - 1];
     if (before === undefined || before.at.offset + before.bytes.byteLength <= tensor.at.offset) return true;

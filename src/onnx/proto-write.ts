@@ -284,25 +284,31 @@ function checkSize(graph: readonly Uint8Array[], limit: number, where: string): 
   fail({ where, what: 'model too large to write', expected: 'less than 2 GB, the bound of the file format', got: `${got} bytes` });
 }
 
+export interface ExternalOptions {
+  /** Name of the file for tensors that were not outside before. */
+  readonly spill: string;
+  /** Name of the file for tensors that were read from `location`, a text from a model that nobody vouches for. */
+  nameOf(location: string): string;
+  /** For messages. */
+  readonly where?: string;
+  /** Bytes of the graph from which on large tensors go outside. */
+  readonly limit?: number;
+}
+
 /**
  * As {@link encodeModel}, but initialisers that were read from files beside the model go back to such files, `files`, to be written beside
- * the new one. Where the model would be larger than `limit` bytes, its other large initialisers go to a file `spill` too.
+ * the new one. Where the graph would be larger than the limit (2 GB), its other large initialisers go out too.
  */
-export function encodeWithExternal(
-  model: Model,
-  spill: string,
-  where = 'onnx',
-  limit: number = MAX_MODEL_BYTES,
-): { parts: Uint8Array[]; files: ExternalFile[] } {
+export function encodeWithExternal(model: Model, options: ExternalOptions): { parts: Uint8Array[]; files: ExternalFile[] } {
+  const { where = 'onnx', limit = MAX_MODEL_BYTES } = options;
   const source = model.graph.source as GraphProto | undefined;
   const before = new Map(source?.initializer.map((t) => [t.name, t]));
   const graph = graphTo(model.graph);
   const wasOutside = new Set([...before].flatMap(([name, p]) => (p.dataLocation === TensorProto_DataLocation.EXTERNAL ? [name] : [])));
-  let outside = moveOut(model, graph, before, spill, (name) => wasOutside.has(name));
+  let outside = moveOut(model, graph, before, options, (name) => wasOutside.has(name));
   let parts = partsOf(model, outside.graph);
   if (sizeOfParts(parts.graph) > limit) {
-    const isLarge = (p: TensorProto): boolean => p.rawData.byteLength >= BIG || p.$unknown !== undefined;
-    outside = moveOut(model, graph, before, spill, (name, p) => wasOutside.has(name) || isLarge(p));
+    outside = moveOut(model, graph, before, options, (name, bytes) => wasOutside.has(name) || bytes.byteLength >= BIG);
     parts = partsOf(model, outside.graph);
   }
   checkSize(parts.graph, limit, where);
@@ -313,20 +319,23 @@ function moveOut(
   model: Model,
   graph: GraphProto,
   before: ReadonlyMap<string, TensorProto>,
-  spill: string,
-  goes: (name: string, tensor: TensorProto) => boolean,
+  { spill, nameOf }: ExternalOptions,
+  goes: (name: string, bytes: Uint8Array) => boolean,
 ): { graph: GraphProto; files: ExternalFile[] } {
+  const locations = new Map<string, string>();
   const tensors = graph.initializer.flatMap((p): OutsideTensor[] => {
     const tensor = model.graph.initializers.get(p.name);
-    if (tensor === undefined || tensor.dtype === 'string' || !goes(p.name, p)) return [];
+    if (tensor === undefined || tensor.dtype === 'string') return [];
+    const bytes = bytesOf(tensor.data as NumericArray);
+    if (!goes(p.name, bytes)) return [];
     const old = new Map(before.get(p.name)?.externalData.map((e) => [e.key, e.value]));
-    const at = { location: old.get('location') ?? spill, offset: Number(old.get('offset') || 0) };
-    return [{ name: p.name, bytes: bytesOf(tensor.data as NumericArray), at }];
+    const location = old.get('location');
+    if (location !== undefined && !locations.has(location)) locations.set(location, nameOf(location));
+    const at = { location: location === undefined ? spill : locations.get(location)!, offset: Number(old.get('offset') || 0) };
+    return [{ name: p.name, bytes, at }];
   });
   const { places, files } = layOutExternal(tensors);
   const untouched = (name: string): boolean => externalSources.get(model.graph.initializers.get(name)!) === before.get(name);
-  // A checksum is of the whole file.
-  const touched = new Set([...places].flatMap(([name, place]) => (untouched(name) ? [] : [place.location])));
   const initializer = graph.initializer.map((p) => {
     const place = places.get(p.name);
     if (place === undefined) return p;
@@ -334,20 +343,22 @@ function moveOut(
     const head = headOf(model.graph.initializers.get(p.name)!, old ?? p);
     head.name = p.name;
     head.dataLocation = TensorProto_DataLocation.EXTERNAL;
-    head.externalData = externalEntries(place, old?.externalData ?? [], touched.has(place.location));
+    // A checksum is of the whole file, so it goes as soon as one tensor of the file is another.
+    const same = [...places].every(([name, other]) => other.location !== place.location || untouched(name));
+    head.externalData = externalEntries(place, old?.externalData ?? [], same && locations.get(place.location) === place.location);
     return head;
   });
   return { graph: tensors.length === 0 ? graph : edited(GraphProtoSchema, graph, { initializer }), files };
 }
 
 /** The entries as they were, with the values of now. An offset of 0 and a length may be left out, and stay so. */
-function externalEntries(place: Place, old: readonly StringStringEntryProto[], touched: boolean): StringStringEntryProto[] {
+function externalEntries(place: Place, old: readonly StringStringEntryProto[], keepChecksum: boolean): StringStringEntryProto[] {
   const now = new Map([
     ['location', place.location],
     ['offset', String(place.offset)],
     ['length', String(place.length)],
   ]);
-  const kept = old.filter((e) => e.key !== 'checksum' || !touched);
+  const kept = old.filter((e) => e.key !== 'checksum' || keepChecksum);
   const entries = kept.map((e) => edited(StringStringEntryProtoSchema, e, { value: now.get(e.key) ?? e.value }));
   const has = new Set(kept.map((e) => e.key));
   const added = [...now].filter(([key]) => !has.has(key) && (old.length === 0 || (key === 'offset' && place.offset > 0)));

@@ -1,8 +1,8 @@
 /** ONNX files on disk. Writing is atomic: a file is either the whole model or what was there before. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fail, SecateurError } from '../core/errors.ts';
 import { checkModel } from './check.ts';
 import { externalReader } from './external.node.ts';
@@ -71,15 +71,16 @@ const IS_FOLDER = { what: 'is a folder', hint: 'the path of an .onnx file' };
  * Throws SecateurError, leaving what was at `path` and no temporary file, where the disk is full or the place cannot be written.
  */
 export async function saveModel(path: string, model: Model): Promise<void> {
-  const folder = dirname(path);
-  const { parts, files } = encodeWithExternal(model, `${basename(path)}.data`, path);
-  const whole = [...files.map((f) => ({ target: beside(path, f.location), content: filled(f) })), { target: path, content: parts }];
+  const spill = `${basename(path)}.data`;
+  const nameOf = (location: string): string => (isFreeDataName(path, location) ? location : spill);
+  const { parts, files } = encodeWithExternal(model, { spill, nameOf, where: path });
+  const beside = (file: ExternalFile) => ({ target: join(dirname(path), file.location), content: filled(file) });
+  const whole = [...files.map(beside), { target: path, content: parts }];
   const temporary: string[] = [];
   try {
-    await mkdir(folder, { recursive: true });
+    await mkdir(dirname(path), { recursive: true });
     for (const { target, content } of whole) {
-      if (target !== path) await mkdir(dirname(target), { recursive: true });
-      const name = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
+      const name = join(dirname(path), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
       temporary.push(name);
       const file = await open(name, 'wx');
       try {
@@ -97,20 +98,13 @@ export async function saveModel(path: string, model: Model): Promise<void> {
   }
 }
 
-/** Where the external data `location` of the model at `path` go. The name comes from the model that was read: it must stay below the folder. */
-function beside(path: string, location: string): string {
-  const target = resolve(dirname(path), location);
-  const steps = relative(resolve(dirname(path)), target);
-  if (steps === '' || steps === '..' || steps.startsWith(`..${sep}`) || isAbsolute(steps) || target === resolve(path)) {
-    fail({
-      where: path,
-      what: `external data "${location}" cannot be written`,
-      expected: 'a file beside the model, of another name',
-      got: target,
-      hint: 'another name for the model',
-    });
-  }
-  return target;
+/**
+ * Whether a file name from a model may be written beside the model at `path`: it is the name of a data file and nothing else, and nothing of
+ * that name is there. Otherwise a model could have files overwritten that it was never given.
+ */
+function isFreeDataName(path: string, location: string): boolean {
+  if (!/^[\w][\w.-]*\.(data|bin|weights?|onnx_data|pb)$/.test(location) || location === basename(path)) return false;
+  return lstatSync(join(dirname(path), location), { throwIfNoEntry: false }) === undefined;
 }
 
 /** The pieces of a file with zeros between them, a few at a time. */

@@ -3,12 +3,13 @@ import { fail } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 import type { DType } from '../core/tensor.ts';
 import { GraphBuilder } from '../onnx/builder.ts';
-import { allNames, cloneModel, removeDead, topologicalOrder, usedValues } from '../onnx/edit.ts';
+import { allNames, cloneModel, describeNode, removeDead, topologicalOrder, usedValues } from '../onnx/edit.ts';
 import type { Graph, Model, Node } from '../onnx/model.ts';
 import { constantsToInitializers } from '../onnx/passes/constants-to-initializers.ts';
 import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
 import { addLoss, checkLogits, type LossKind, type LossValues, logitsOf } from './losses.ts';
 import { raiseOpset } from './raise-opset.ts';
+import { stops } from './table.ts';
 import {
   addScratch,
   passThrough,
@@ -32,6 +33,11 @@ export interface LossSpec {
   readonly sampleWeights?: boolean;
   /** Default `inference`: running statistics, which stay as they are. `training`: the batch's own, and the running ones follow. */
   readonly batchNorm?: 'inference' | 'training';
+  /**
+   * Whether rounding (Floor, Ceil, Round, Sign, QuantizeLinear) passes gradients on as if it were the line that it approximates, though
+   * its slope is zero (Bengio et al. 2013, section 3; Courbariaux et al. 2016, section 1.3). Default false: gradients end there.
+   */
+  readonly straightThrough?: boolean;
 }
 
 /** A copy of the model that may be changed, cut down to what the loss needs, and types of all its values. */
@@ -88,27 +94,41 @@ function noValue(what: string, name: string, known: Iterable<string>): never {
 }
 
 /** Of the given values, those that the logits depend on by a path of floating-point values. */
-export function differentiable(forward: Forward, candidates: readonly string[]): string[] {
+export function differentiable(forward: Forward, candidates: readonly string[], o: { readonly straightThrough?: boolean } = {}): string[] {
   const order = topologicalOrder(forward.graph);
-  const moved = influenced(order, candidates, forward.types);
+  const moved = influenced(order, candidates, forward.types, o);
   const reached = new Set([forward.logits]);
   for (const node of order.toReversed()) {
-    if (!node.outputs.some((name) => reached.has(name))) continue;
+    if (!node.outputs.some((name) => reached.has(name)) || stops(node, o.straightThrough)) continue;
     for (const name of usedValues(node)) if (moved.has(name)) reached.add(name);
   }
   return candidates.filter((name) => reached.has(name));
+}
+
+/** Where gradients ended, for the message that nothing can be trained; empty where the model has nothing that would end them. */
+export function whyNone({ graph, logits }: Forward): string {
+  const reached = new Set([logits]);
+  for (const node of topologicalOrder(graph).toReversed()) {
+    if (!node.outputs.some((name) => reached.has(name))) continue;
+    if (stops(node)) return `: gradients end at ${describeNode(node)}, whose slope is zero`;
+    if (node.opType === 'DequantizeLinear' && graph.initializers.has(node.inputs[0])) {
+      return `: weights are stored as integers (${describeNode(node)}), which have no gradient`;
+    }
+    for (const name of usedValues(node)) reached.add(name);
+  }
+  return '';
 }
 
 /** Puts the operators that depend on the mode into it. Where nothing trained comes in, they stay as they are when the network is used. */
 export function setModes(
   forward: Forward,
   trained: readonly string[],
-  o: { readonly batchNorm: 'inference' | 'training'; readonly dropout: 'inference' | 'training' },
+  o: { readonly batchNorm: 'inference' | 'training'; readonly dropout: 'inference' | 'training'; readonly straightThrough?: boolean },
 ): { norms: TrainedNorm[]; dropouts: TrainedDropout[] } {
   const { graph, types, fresh } = forward;
   const norms: TrainedNorm[] = [];
   const dropouts: TrainedDropout[] = [];
-  const moved = influenced(topologicalOrder(graph), trained, types);
+  const moved = influenced(topologicalOrder(graph), trained, types, o);
   for (const node of graph.nodes) {
     if (node.domain !== '') continue;
     const trains = node.inputs.some((name) => moved.has(name));
@@ -178,6 +198,12 @@ export function buildBackward(
   const loss = addLoss(b, { kind: o.loss, logits, dims, labels: kind, labelsInput: labels, weightsInput: weights });
   // `base` has the nodes in the places where the builder's copies are; the walk reads this one, with all initialisers still in it.
   const batchStatistics = new Map(norms.map((norm): [Node, TrainedNorm['batch']] => [norm.node, norm.batch]));
-  const gradients = backward(b, graph, { seeds: new Map([[logits, loss.gradient]]), wrt, types, batchStatistics });
+  const gradients = backward(b, graph, {
+    seeds: new Map([[logits, loss.gradient]]),
+    wrt,
+    types,
+    batchStatistics,
+    straightThrough: o.straightThrough,
+  });
   return { b, feeds: { x: o.input, labels, ...(weights === undefined ? {} : { weights }) }, loss, gradients };
 }

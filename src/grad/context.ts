@@ -26,13 +26,24 @@ export class Context {
   readonly e: Emit;
   /** Set where the node is a BatchNormalization in training mode. */
   readonly batch: BatchStatistics | undefined;
+  /** Whether steps count as the lines they approximate: see `LossSpec.straightThrough`. */
+  readonly straightThrough: boolean;
   readonly #types: ValueTypes;
   readonly #dy: readonly (string | undefined)[];
+  readonly #asked = new Set<number>();
 
-  constructor(o: { node: Node; b: GraphBuilder; types: ValueTypes; dy: readonly (string | undefined)[]; batch?: BatchStatistics }) {
+  constructor(o: {
+    node: Node;
+    b: GraphBuilder;
+    types: ValueTypes;
+    dy: readonly (string | undefined)[];
+    batch?: BatchStatistics;
+    straightThrough?: boolean;
+  }) {
     this.node = o.node;
     this.b = o.b;
     this.batch = o.batch;
+    this.straightThrough = o.straightThrough ?? false;
     this.#types = o.types;
     this.#dy = o.dy;
     this.e = new Emit(o.b, labelOf(o.node), this.dtype === 'float64' ? 'float64' : 'float32');
@@ -43,9 +54,20 @@ export class Context {
     return this.b.opset;
   }
 
-  /** Gradient of the first output; every operator in the table has one output that gradients flow from. */
+  /** Gradient of the first output, which is the only one that gradients flow from in most operators. */
   get dy(): string {
-    return this.#dy[0] ?? this.refuse('the gradient of a second output');
+    return this.dyOf(0) ?? this.refuse('the gradient of a second output');
+  }
+
+  /** Gradient of output `i`; undefined where the loss does not depend on it. */
+  dyOf(i: number): string | undefined {
+    this.#asked.add(i);
+    return this.#dy[i];
+  }
+
+  /** An output whose gradient the rule never asked for, although there is one: what it computed is incomplete. */
+  get forgotten(): string | undefined {
+    return this.node.outputs.find((_, i) => this.#dy[i] !== undefined && !this.#asked.has(i));
   }
 
   /** Element type of the first output. */

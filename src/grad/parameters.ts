@@ -16,18 +16,40 @@ const PARAMETER_INPUTS: Readonly<Record<string, readonly number[]>> = {
   Gemm: [0, 1, 2],
   MatMul: [0, 1],
   BatchNormalization: [1, 2],
+  LayerNormalization: [1, 2],
+  RMSNormalization: [1],
+  SimplifiedLayerNormalization: [1],
+  InstanceNormalization: [1, 2],
+  GroupNormalization: [1, 2],
+  PRelu: [1],
+  Einsum: [0, 1, 2, 3],
+};
+
+/** The same for operators that ONNX Runtime's optimiser makes of several. */
+const FUSED_INPUTS: Readonly<Record<string, readonly number[]>> = {
+  FusedConv: [1, 2],
+  FusedGemm: [0, 1, 2],
+  FusedMatMul: [0, 1],
+  BiasGelu: [1],
+  FastGelu: [1],
+  SkipLayerNormalization: [2, 3, 4],
+  SkipSimplifiedLayerNormalization: [2, 3],
 };
 
 /** Biases and scales that an exporter wrote as arithmetic; parameters only behind a layer, for before it they normalise pixels. */
 const ARITHMETIC: ReadonlySet<string> = new Set(['Add', 'Mul']);
 
 /** Operators that may stand between an initialiser and its layer: a transposed weight is a weight. */
-const VIEWS: ReadonlySet<string> = new Set(['Identity', 'Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast']);
+const VIEWS: ReadonlySet<string> = new Set([
+  ...['Identity', 'Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Expand'],
+  // Transformers look up their table of relative positions, by constant indices.
+  ...['Gather', 'Slice'],
+]);
 
 /**
  * The names of a model's parameters: floating-point initialisers that are the weight, bias or scale of a Conv, ConvTranspose, Gemm,
- * MatMul or BatchNormalization, or that are added to or multiplied with what such a layer gives (scalars excepted). In the order of
- * execution. Constants of another kind, such as the mean that an input is normalised with, are none.
+ * MatMul, Einsum, PRelu or normalisation, that are added to or multiplied with what such a layer gives (scalars excepted), or put before
+ * it as tokens. In the order of execution. Constants of another kind, such as the mean that an input is normalised with, are none.
  */
 export function parametersOf(model: Model): string[] {
   return [...new Set(layersOf(model.graph).flatMap((layer) => layer.parameters))];
@@ -56,10 +78,15 @@ export function layersOf(graph: Graph, only?: ReadonlySet<string>): Layer[] {
 
 function isParameter(node: Node, input: number, initializer: string, after: boolean, graph: Graph): boolean {
   const tensor = graph.initializers.get(initializer);
-  if (node.domain !== '' || tensor?.dtype !== 'float32') return false;
+  if (tensor?.dtype !== 'float32') return false;
+  if (node.domain !== '') return node.domain === 'com.microsoft' && (FUSED_INPUTS[node.opType]?.includes(input) ?? false);
   if (PARAMETER_INPUTS[node.opType]?.includes(input)) return true;
-  return after && ARITHMETIC.has(node.opType) && sizeOf(tensor.dims) > 1;
+  if (!after || sizeOf(tensor.dims) === 1) return false;
+  return ARITHMETIC.has(node.opType) || (node.opType === 'Concat' && isToken(tensor.dims));
 }
+
+/** A transformer's class token [1, tokens, width]: zeros that fill up channels, which others concatenate, have another rank. */
+const isToken = (dims: readonly number[]): boolean => dims.length === 3 && dims[0] === 1;
 
 /** A node that only shows an initialiser in another form. */
 function isView(node: Node, made: ReadonlyMap<string, Node>, graph: Graph): boolean {

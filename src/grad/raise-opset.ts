@@ -1,16 +1,17 @@
 /**
- * Brings a model of operator-set version 9 to 16 to version 17, so that there is one dialect for gradient rules to read and to write.
+ * Brings a model of operator-set version 7 to 16 to version 17, so that there is one dialect for gradient rules to read and to write.
  * Only operators that read differently in 17 are touched: attributes that became inputs, meanings that changed. Value names stay, so
  * types found for the old model hold for the new one.
  */
 import { fail } from '../core/errors.ts';
 import { f32, i64, type Tensor } from '../core/tensor.ts';
-import { allNames, attrFloat, attrInt, attrString, cloneModel, describeNode, subgraphs } from '../onnx/edit.ts';
+import { allNames, attrFloat, attrFloats, attrInt, attrString, cloneModel, describeNode, subgraphs } from '../onnx/edit.ts';
 import type { Attribute, Graph, Model, Node } from '../onnx/model.ts';
 import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
 
 export const DIALECT = 17;
-const OLDEST = 9;
+/** Versions before 7 broadcast by other rules. */
+const OLDEST = 7;
 
 interface Raise {
   readonly from: number;
@@ -27,7 +28,10 @@ type Change = (node: Node, r: Raise) => Node[] | undefined;
 const CHANGES: Readonly<Record<string, readonly (readonly [version: number, change: Change])[]>> = {
   Slice: [[10, (node, r) => attributesToInputs(node, r, ['starts', 'ends', 'axes'])]],
   TopK: [[10, (node, r) => attributesToInputs(node, r, ['k'])]],
-  Upsample: [[10, resizeLikeTen]],
+  Upsample: [
+    [9, scalesToInput],
+    [10, resizeLikeTen],
+  ],
   Resize: [[11, resizeLikeTen]],
   Pad: [[11, padValueToInput]],
   Clip: [[11, clipBoundsToInputs]],
@@ -46,7 +50,7 @@ const CHANGES: Readonly<Record<string, readonly (readonly [version: number, chan
 
 /**
  * A copy of the model in version 17 or newer, and the types with those of the added values; both as they were where the model is new
- * enough. Throws SecateurError below version 9.
+ * enough. Throws SecateurError below version 7.
  */
 export function raiseOpset(model: Model, types: ValueTypes): { model: Model; types: ValueTypes } {
   const from = model.opsets.get('') ?? 0;
@@ -126,8 +130,18 @@ function dropoutRatioToInput(node: Node, r: Raise): undefined {
   node.attributes.delete('ratio');
 }
 
+/** Upsample 7 had its scales in an attribute. */
+function scalesToInput(node: Node, r: Raise): undefined {
+  const scales = attrFloats(node, 'scales');
+  node.attributes.delete('scales');
+  node.inputs.push(r.constant(f32(scales, [scales.length])));
+}
+
 /** Version 14 has at most three outputs, and only in training mode; before, up to four more could be named, and meant nothing. */
 function dropSavedStatistics(node: Node): undefined {
+  if (attrInt(node, 'spatial', 1) === 0) {
+    fail({ where: `grad: ${describeNode(node)}`, what: 'statistics of every single element', expected: 'of every channel (spatial = 1)' });
+  }
   node.outputs = node.outputs.slice(0, 1);
   node.attributes.delete('spatial');
 }

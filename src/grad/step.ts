@@ -66,10 +66,19 @@ export function trainingStep(model: Model, types: ValueTypes, o: StepOptions): T
   const chosen = all.filter((name) => o.trainable?.(name) ?? true);
   const parameters = differentiable(forward, chosen, o);
   if (parameters.length === 0) {
-    fail({ where: 'grad', what: 'nothing to train', expected: 'at least one trainable parameter', got: `none of ${all.length}${whyNone(forward)}` });
+    fail({
+      where: 'grad',
+      what: 'nothing to train',
+      expected: 'at least one trainable parameter',
+      got: `none of ${all.length}${whyNone(forward)}`,
+    });
   }
   checkMasks(o.masks, forward.model);
-  const { norms, dropouts } = setModes(forward, parameters, { batchNorm: o.batchNorm ?? 'inference', dropout: o.dropout ?? 'training', straightThrough: o.straightThrough });
+  const { norms, dropouts } = setModes(forward, parameters, {
+    batchNorm: o.batchNorm ?? 'inference',
+    dropout: o.dropout ?? 'training',
+    straightThrough: o.straightThrough,
+  });
   checkOwnStatistics(norms, forward.graph);
 
   const statistics = norms.flatMap(({ running }) => [running.mean, running.variance]);
@@ -137,7 +146,11 @@ export function gradientGraph(model: Model, types: ValueTypes, o: GradientOption
   const asked = o.wrt ?? parametersOf(forward.model);
   for (const name of asked) if (!forward.types.has(name)) fail({ where: 'grad', what: `"${name}" is no value of the model` });
   const wrt = differentiable(forward, asked, o);
-  const { norms } = setModes(forward, wrt, { batchNorm: o.batchNorm ?? 'inference', dropout: 'inference', straightThrough: o.straightThrough });
+  const { norms } = setModes(forward, wrt, {
+    batchNorm: o.batchNorm ?? 'inference',
+    dropout: 'inference',
+    straightThrough: o.straightThrough,
+  });
   foldBatchNorms(forward, wrt);
   const { b, feeds, loss, gradients } = buildBackward(forward, o, [], wrt, norms);
   b.output(loss.loss, 'float32', []);

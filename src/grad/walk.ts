@@ -7,7 +7,7 @@ import type { ValueTypes } from '../onnx/value-types.ts';
 import { type BatchStatistics, Context, Refusal } from './context.ts';
 import { Emit } from './emit.ts';
 import { freezePoint, labelOf } from './freeze.ts';
-import { ruleFor } from './table.ts';
+import { ruleFor, stops } from './table.ts';
 
 export interface BackwardOptions {
   /** Value -> its gradient, already in the graph: where the walk starts. */
@@ -18,6 +18,8 @@ export interface BackwardOptions {
   readonly types: ValueTypes;
   /** BatchNormalization nodes in training mode, and their batch statistics. */
   readonly batchStatistics?: ReadonlyMap<Node, BatchStatistics>;
+  /** See `LossSpec.straightThrough`. */
+  readonly straightThrough?: boolean;
 }
 
 const FLOATS: ReadonlySet<string | undefined> = new Set(['float32', 'float64', 'float16', 'bfloat16']);
@@ -31,7 +33,7 @@ export function backward(b: GraphBuilder, graph: Graph, options: BackwardOptions
   const { seeds, wrt, types } = options;
   const e = new Emit(b, 'fork');
   const order = topologicalOrder(graph);
-  const moved = influenced(order, wrt, types);
+  const moved = influenced(order, wrt, types, options);
   const collected = new Map<string, string[]>([...seeds].map(([value, gradient]) => [value, [gradient]]));
   const gradientOf = (value: string): string | undefined => {
     const parts = collected.get(value);
@@ -49,7 +51,7 @@ export function backward(b: GraphBuilder, graph: Graph, options: BackwardOptions
     const rule = ruleFor(node.opType, node.domain);
     try {
       if (rule === undefined) throw new Refusal('');
-      const c = new Context({ node, b, types, dy, batch: options.batchStatistics?.get(node) });
+      const c = new Context({ node, b, types, dy, batch: options.batchStatistics?.get(node), straightThrough: options.straightThrough });
       const gradients = rule(c);
       node.inputs.forEach((name, i) => {
         if (!moved.has(name)) return;
@@ -58,6 +60,8 @@ export function backward(b: GraphBuilder, graph: Graph, options: BackwardOptions
         if (parts) parts.push(gradient());
         else collected.set(name, [gradient()]);
       });
+      const { forgotten } = c;
+      if (forgotten !== undefined) c.refuse(`the gradient of its output "${forgotten}"`);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       // Go on without this branch: the way out has to lead past every operator that has no rule, not only past the last one.
@@ -73,14 +77,23 @@ export function backward(b: GraphBuilder, graph: Graph, options: BackwardOptions
   return new Map(found);
 }
 
-/** The floating-point values that a change of one of `wrt` can reach, these included. */
-export function influenced(order: readonly Node[], wrt: readonly string[], types: ValueTypes): Set<string> {
+/**
+ * The values that a change of one of `wrt` can reach by slopes, these included: floating-point ones, but for those that only steps lead
+ * to (`stops` of table.ts); and quantised ones, so that a quantised network is refused and not silently left untrained.
+ */
+export function influenced(
+  order: readonly Node[],
+  wrt: readonly string[],
+  types: ValueTypes,
+  o: { readonly straightThrough?: boolean } = {},
+): Set<string> {
   const moved = new Set(wrt);
   for (const node of order) {
-    if (!usedValues(node).some((name) => moved.has(name))) continue;
+    if (!usedValues(node).some((name) => moved.has(name)) || stops(node, o.straightThrough)) continue;
+    const quantised = node.domain === '' && node.opType === 'QuantizeLinear';
     for (const output of node.outputs) {
       const type = types.get(output);
-      if (output !== '' && (type === undefined || FLOATS.has(type.dtype))) moved.add(output);
+      if (output !== '' && (type === undefined || quantised || FLOATS.has(type.dtype))) moved.add(output);
     }
   }
   return moved;

@@ -6,12 +6,13 @@ import type { Context } from '../context.ts';
 import type { Rule } from '../table.ts';
 import { type Windows, windowsOf } from '../windows.ts';
 
-export const convolutions = { Conv: conv, ConvTranspose: convTranspose } satisfies Record<string, Rule>;
+export const convolutions = { Conv: (c) => conv(c), ConvTranspose: convTranspose } satisfies Record<string, Rule>;
 
 /** Everything but the first two axes, and the batch: what a bias is summed over. */
 const allButChannels = (rank: number): number[] => Array.from({ length: rank }, (_, axis) => axis).filter((axis) => axis !== 1);
 
-function conv(c: Context): ReturnType<Rule> {
+/** @param dy gradient of the convolution, where something else came after it in the same node */
+export function conv(c: Context, dy = (): string => c.dy): (() => string)[] {
   const weight = c.shape(1); // [M, C/group, k...]
   const attributes = {
     ...windowsOf(c, weight.slice(2), c.shape(0), c.outShape()),
@@ -20,9 +21,9 @@ function conv(c: Context): ReturnType<Rule> {
     output_shape: [...c.outShape()],
   };
   return [
-    () => c.pseudo('ConvGradInput', [c.dy, c.in(1)], attributes),
-    () => c.pseudo('ConvGradWeight', [c.in(0), c.dy], { ...attributes, weight_shape: [...weight] }),
-    () => c.e.reduceSum(c.dy, allButChannels(c.outShape().length)),
+    () => c.pseudo('ConvGradInput', [dy(), c.in(1)], attributes),
+    () => c.pseudo('ConvGradWeight', [c.in(0), dy()], { ...attributes, weight_shape: [...weight] }),
+    () => c.e.reduceSum(dy(), allButChannels(c.outShape().length)),
   ];
 }
 

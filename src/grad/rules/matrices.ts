@@ -1,21 +1,22 @@
-/** Gemm and MatMul. Transposes stand in Gemm's attributes or before a MatMul, where ONNX Runtime takes them into the product. */
+/** Gemm, MatMul and Einsum. Transposes stand in Gemm's attributes or before a MatMul, where ONNX Runtime takes them into the product. */
 import { sizeOf } from '../../core/tensor.ts';
 import type { Context } from '../context.ts';
 import type { Rule } from '../table.ts';
+import { einsum } from './einsum.ts';
 
-export const matrices = { Gemm: gemm, MatMul: matmul } satisfies Record<string, Rule>;
+export const matrices = { Gemm: (c) => gemm(c), MatMul: matmul, Einsum: einsum } satisfies Record<string, Rule>;
 
 /** Y = alpha A' B' + beta C, where ' stands for a transpose that may be there. */
-function gemm(c: Context): ReturnType<Rule> {
+export function gemm(c: Context, dy = (): string => c.dy): ReturnType<Rule> {
   const { e } = c;
   const alpha = c.float('alpha', 1);
   const transA = c.int('transA', 0) === 1;
   const transB = c.int('transB', 0) === 1;
   const [a, b] = [c.in(0), c.in(1)];
   return [
-    () => (transA ? e.gemm(b, c.dy, { transA: transB, transB: true, alpha }) : e.gemm(c.dy, b, { transB: !transB, alpha })),
-    () => (transB ? e.gemm(c.dy, a, { transA: true, transB: transA, alpha }) : e.gemm(a, c.dy, { transA: !transA, alpha })),
-    () => e.scale(c.fit(c.dy, 2), c.float('beta', 1)),
+    () => (transA ? e.gemm(b, dy(), { transA: transB, transB: true, alpha }) : e.gemm(dy(), b, { transB: !transB, alpha })),
+    () => (transB ? e.gemm(dy(), a, { transA: true, transB: transA, alpha }) : e.gemm(a, dy(), { transA: !transA, alpha })),
+    () => e.scale(c.fit(dy(), 2), c.float('beta', 1)),
   ];
 }
 

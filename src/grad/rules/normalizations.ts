@@ -1,10 +1,11 @@
-/** Batch normalisation, with the running statistics or with those of the batch, and local response normalisation. */
+/** Batch normalisation, with the running statistics or with those of the batch, local response normalisation, and the others by name. */
 import { sizeOf } from '../../core/tensor.ts';
 import { float } from '../../onnx/model.ts';
 import { type Context, once } from '../context.ts';
 import type { Rule } from '../table.ts';
+import { layerNorms } from './layer-norms.ts';
 
-export const normalizations = { BatchNormalization: batchNormalization, LRN: lrn } satisfies Record<string, Rule>;
+export const normalizations = { BatchNormalization: batchNormalization, LRN: lrn, ...layerNorms } satisfies Record<string, Rule>;
 
 /**
  * y = a (x - m) + B, a = scale / sqrt(v + epsilon), per channel. Running statistics are constants. The batch's own depend on x:

@@ -1,9 +1,10 @@
-/** Pooling. Un-pooling is a pseudo-operator: `runtime/lowerings` knows fast forms for the windows that networks have. */
+/** Pooling over windows; global maxima and norms are reductions. Un-pooling is a pseudo-operator: `runtime/lowerings` knows fast forms for the windows that networks have. */
 import { sizeOf } from '../../core/tensor.ts';
 import type { AttributeShorthand } from '../../onnx/model.ts';
 import type { Context } from '../context.ts';
 import type { Rule } from '../table.ts';
 import { coverage, type Windows, windowsOf } from '../windows.ts';
+import { normGradient } from './reductions.ts';
 
 export const pools = {
   MaxPool: (c) => {
@@ -11,6 +12,7 @@ export const pools = {
     return [() => c.pseudo('MaxPoolGrad', [c.in(0), c.out(), c.dy], attributes)];
   },
   AveragePool: averagePool,
+  LpPool: lpPool,
   GlobalAveragePool: (c) => [() => c.e.spread(c.dy, c.outShape(), c.shape(0), 1 / sizeOf(c.shape(0).slice(2)))],
 } satisfies Record<string, Rule>;
 
@@ -24,21 +26,36 @@ function poolWindows(c: Context): Windows {
  */
 function averagePool(c: Context): ReturnType<Rule> {
   const { e } = c;
-  const { dilations, ...windows } = poolWindows(c);
-  if (dilations.some((d) => d !== 1)) c.refuse('dilations');
-  const [input, output] = [c.shape(0), c.outShape()];
+  const windows = poolWindows(c);
   return [
     () => {
-      const share = shareOfWindow(c, { dilations, ...windows });
-      const dy = share === undefined ? c.dy : e.mul(c.dy, share);
-      return c.pseudo('AveragePoolGrad', [dy], {
-        ...windows,
-        count_include_pad: 1,
-        input_shape: [...input],
-        output_shape: [...output],
-      });
+      const share = shareOfWindow(c, windows);
+      return unpool(c, share === undefined ? c.dy : e.mul(c.dy, share), windows);
     },
   ];
+}
+
+/** Spreads each gradient over its window, divided by the window's size. */
+function unpool(c: Context, dy: string, windows: Windows): string {
+  const { dilations, ...apart } = windows;
+  const shapes = { input_shape: [...c.shape(0)], output_shape: [...c.outShape()] };
+  if (dilations.every((d) => d === 1)) return c.pseudo('AveragePoolGrad', [dy], { ...apart, count_include_pad: 1, ...shapes });
+  // With gaps it is the input gradient of a convolution of each channel with equal weights.
+  const channels = c.shape(0)[1];
+  const cells = sizeOf(windows.kernel_shape);
+  const weight = c.e.constant(new Array(channels * cells).fill(1 / cells), [channels, 1, ...windows.kernel_shape]);
+  return c.pseudo('ConvGradInput', [dy, weight], { ...windows, group: channels, ...shapes });
+}
+
+/** y = (sum |x|^p)^(1/p) over each window. */
+function lpPool(c: Context): ReturnType<Rule> {
+  const { e } = c;
+  const windows = poolWindows(c);
+  const cells = sizeOf(windows.kernel_shape);
+  const p = c.int('p', 2);
+  // As for a norm, but what a window gives to its elements is summed over the windows that they lie in.
+  const spread = (dy: string): string => unpool(c, e.scale(dy, cells), windows);
+  return [() => normGradient(c, p, c.dy, c.out(), spread)];
 }
 
 /** Size of the window over the number that the forward pass divided by, [1,1,...]; undefined where it is 1 everywhere. */

@@ -31,8 +31,53 @@ export const shapes = {
     });
   },
   Slice: (c) => [() => unslice(c)],
+  Split: (c) => [() => c.e.with('Concat', splitGradients(c), { axis: resolveAxis(c.int('axis', 0), c.shape(0).length) })],
+  Expand: (c) => [() => c.fit(c.dy, 0), null],
+  Tile: (c) => [() => untile(c), null],
   Pad: pad,
+  Trilu: (c) => [() => c.e.with('Trilu', c.has(1) ? [c.dy, c.in(1)] : [c.dy], { upper: c.int('upper', 1) }), null],
+  SpaceToDepth: (c) => [() => c.e.with('DepthToSpace', [c.dy], { blocksize: c.int('blocksize', 1), mode: 'DCR' })],
+  DepthToSpace: (c) => [() => (c.string('mode', 'DCR') === 'DCR' ? spaceToDepth(c) : spaceToChannels(c))],
 } satisfies Record<string, Rule>;
+
+/** The gradients of all parts, zeros for those that the loss does not depend on. */
+function splitGradients(c: Context): string[] {
+  const axis = resolveAxis(c.int('axis', 0), c.shape(0).length);
+  const sizes = splitSizes(c, c.shape(0)[axis]);
+  const dims = (size: number): number[] => c.shape(0).map((d, i) => (i === axis ? size : d));
+  return sizes.map((size, i) => c.dyOf(i) ?? c.e.zeros(dims(size)));
+}
+
+function splitSizes(c: Context, total: number): readonly number[] {
+  if (c.has(1)) return c.fixed(1, 'sizes');
+  // Equal parts, the last one smaller where it does not come out even (version 18).
+  const count = c.node.outputs.length;
+  const size = Math.ceil(total / count);
+  return Array.from({ length: count }, (_, i) => Math.max(0, Math.min(size, total - i * size)));
+}
+
+/** Sums the copies. */
+function untile(c: Context): string {
+  const repeats = c.shape(0).map((size, axis) => (size === 0 ? 1 : c.outShape()[axis] / size));
+  const pairs = c.shape(0).flatMap((size, axis) => (repeats[axis] === 1 ? [size] : [repeats[axis], size]));
+  const copies: number[] = [];
+  let at = 0;
+  for (const repeat of repeats) {
+    if (repeat !== 1) copies.push(at++);
+    at++;
+  }
+  return copies.length === 0 ? c.dy : c.e.reduceSum(c.e.reshape(c.dy, pairs), copies);
+}
+
+const spaceToDepth = (c: Context): string => c.e.with('SpaceToDepth', [c.dy], { blocksize: c.int('blocksize', 1) });
+
+/** Back from blocks that came out of neighbouring channels (mode CRD, PyTorch's PixelShuffle). */
+function spaceToChannels(c: Context): string {
+  const [n, channels, height, width] = c.shape(0);
+  const block = c.int('blocksize', 1);
+  const blocks = c.e.reshape(c.dy, [n, channels / block ** 2, height, block, width, block]);
+  return c.e.reshape(c.e.transpose(blocks, [0, 1, 3, 5, 2, 4]), c.shape(0));
+}
 
 /** Puts the gradient back where its elements were taken from, zeros elsewhere. */
 function unslice(c: Context): string {

@@ -153,6 +153,9 @@ test('gradients of convolutions in one, two and three dimensions', async () => {
 test('depthwise convolution', async () => {
   const axis: Along = { size: 6, kernel: 3, stride: 2, dilation: 1, begin: 1, end: 1 };
   await bothConvGradients(geometry(2, 4, 4, 4, [axis, axis]));
+  await bothConvGradients(geometry(2, 3, 3, 3, [axis]));
+  // Two filters a channel.
+  await bothConvGradients(geometry(2, 4, 8, 4, [axis, axis]));
 });
 
 test('blocked layout: the block size found is right for whole blocks, and input channels below one', async () => {
@@ -164,6 +167,15 @@ test('blocked layout: the block size found is right for whole blocks, and input 
   const names = await bothConvGradients(geometry(2, 2 * block, 3 * block, 1, [axis, { ...axis, begin: 0 }]), { nchwcBlock: block });
   expect(names).toContain('nchwc');
   await bothConvGradients(geometry(2, block, 3, 1, [axis, axis]), { nchwcBlock: block });
+  // One filter a channel.
+  const depthwise = (...axes: Along[]): Geometry => geometry(2, 2 * block, 2 * block, 2 * block, axes);
+  const blocked = { nchwcBlock: block };
+  expect(await bothConvGradients(depthwise(axis, { ...axis, begin: 0 }), blocked)).toEqual(
+    expect.arrayContaining(['nchwc', 'nchwc-depthwise']),
+  );
+  // Strides that leave a rest, dilation, a border that nothing reaches.
+  await bothConvGradients(depthwise({ ...axis, size: 8, stride: 2 }, { ...axis, size: 9, stride: 3, end: 0 }), blocked);
+  await bothConvGradients(depthwise({ ...axis, dilation: 2 }, { ...axis, size: 10, kernel: 2, stride: 3, begin: 0, end: 0 }), blocked);
   // Whole blocks of images too: same width, narrower, uneven padding, one input channel.
   const rows = [
     geometry(block, 3, block, 1, [axis, axis]),

@@ -73,6 +73,8 @@ export function geometryOf(node: Node): Geometry {
 }
 
 export const spatial = (shape: readonly number[]): readonly number[] => shape.slice(2);
+/** One filter a channel. */
+export const isDepthwise = (g: Geometry): boolean => g.group > 1 && g.group === g.input[1] && g.group === g.output[1];
 export const pixels = (shape: readonly number[]): number => sizeOf(spatial(shape));
 export const allOnes = (values: readonly number[]): boolean => values.every((v) => v === 1);
 export const allZeros = (values: readonly number[]): boolean => values.every((v) => v === 0);

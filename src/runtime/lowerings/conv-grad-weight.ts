@@ -4,7 +4,7 @@
  */
 import { sizeOf } from '../../core/tensor.ts';
 import type { Candidate, EmitContext, Geometry } from './candidate.ts';
-import { allOnes, allZeros, kernelPositions, padSpatial, pixels, spatial, spatialAxes } from './candidate.ts';
+import { allOnes, allZeros, isDepthwise, kernelPositions, padSpatial, pixels, spatial, spatialAxes } from './candidate.ts';
 import { NCHWC_DOMAIN } from './nchwc.ts';
 
 /** Padding that the patches really touch: a padded border that no kernel position reaches is cut, so a negative end is possible. */
@@ -194,4 +194,40 @@ function sideways(g: Geometry): [left: number, right: number] {
   return [left, g.padsBegin[1] + spatial(g.input)[1] - spatial(g.output)[1]];
 }
 
-export const convGradWeight: readonly Candidate[] = [im2col, gemm, positions, swapped, blockedRows];
+/**
+ * One filter a channel, in the blocked layout: every channel of every image is a channel of one image, and dY is its filter, so that
+ * one depthwise convolution gives the gradient of each image. Blocks of dY as an image lie in memory as blocks of a depthwise filter do.
+ */
+const blockedDepthwise: Candidate = {
+  name: 'nchwc-depthwise',
+  applies(g, machine) {
+    const block = machine.nchwcBlock;
+    return block > 0 && g.rank === 2 && isDepthwise(g) && (g.input[0] * g.input[1]) % block === 0;
+  },
+  emit(c, g) {
+    const [x, dy] = c.node.inputs;
+    const [n, channels] = g.input;
+    const all = n * channels;
+    const blocked = (value: string, size: readonly number[]): string =>
+      c.op('ReorderInput', [c.op('Reshape', [value, c.b.ints([1, all, ...size])])], { channels_last: 0 }, NCHWC_DOMAIN);
+    const filter = c.op('Reshape', [blocked(dy, spatial(g.output)), c.b.ints([all, 1, ...spatial(g.output)])]);
+    const product = c.op(
+      'Conv',
+      [blocked(x, spatial(g.input)), filter],
+      {
+        kernel_shape: spatial(g.output),
+        strides: g.dilations,
+        dilations: g.strides,
+        pads: [...g.padsBegin, ...reachedEnd(g).map((v) => Math.max(0, v))],
+        group: all,
+      },
+      NCHWC_DOMAIN,
+    );
+    const plain = c.op('ReorderOutput', [product], { channels: all, channels_last: 0 }, NCHWC_DOMAIN); // [1, N·C, K' ...], K' >= K
+    const cut = c.op('Slice', [plain, c.b.ints(g.kernel.map(() => 0)), c.b.ints(g.kernel), c.b.ints(spatialAxes(2))]);
+    const images = c.op('Reshape', [cut, c.b.ints([n, channels, 1, ...g.kernel])]);
+    return c.op('ReduceSum', [images, c.b.ints([0])], { keepdims: 0 });
+  },
+};
+
+export const convGradWeight: readonly Candidate[] = [im2col, gemm, positions, swapped, blockedRows, blockedDepthwise];

@@ -3,16 +3,20 @@
  * in a training step they are inputs. These operators (`com.microsoft.nchwc`) are internal to ONNX Runtime and differ in block size
  * from processor to processor, so they are tried at start (`nchwc-block.ts`) and are never the only way.
  */
-import { type Candidate, type EmitContext, type Geometry, type Machine, spatial } from './candidate.ts';
+import { type Candidate, type EmitContext, type Geometry, isDepthwise, type Machine, spatial } from './candidate.ts';
 
 export const NCHWC_DOMAIN = 'com.microsoft.nchwc';
 
-/** Whether the blocked convolution takes these sizes: two dimensions, one group, whole blocks (or fewer input channels than one). */
+/**
+ * Whether the blocked convolution takes these sizes: two dimensions, whole blocks (or fewer input channels than one), and one group or
+ * as many as there are channels.
+ */
 export function nchwcFits(g: Geometry, machine: Machine): boolean {
   const block = machine.nchwcBlock;
-  if (block === 0 || g.rank !== 2 || g.group !== 1) return false;
+  if (block === 0 || g.rank !== 2 || !spatial(g.input).every((s) => s > 0)) return false;
   const [c, m] = [g.input[1], g.output[1]];
-  return m % block === 0 && (c % block === 0 || c < block) && spatial(g.input).every((s) => s > 0);
+  if (g.group !== 1) return isDepthwise(g) && m % block === 0;
+  return m % block === 0 && (c % block === 0 || c < block);
 }
 
 /** `Conv` of x with w [M,C,kh,kw] (values, not initialisers) and a bias [M]; in and out are plain NCHW. */
@@ -20,19 +24,21 @@ export function nchwcConv(c: EmitContext, g: Geometry, x: string, w: string, bia
   const block = c.machine.nchwcBlock;
   const [channels, m] = [g.input[1], g.output[1]];
   const [kh, kw] = g.kernel;
-  const whole = channels >= block;
-  // OIHW -> OIHW{i}{o}, or OIHW{o} where the input has less than a block of channels and stays as it is.
+  const perGroup = channels / g.group;
+  const blocked = channels >= block;
+  // OIHW -> OIHW{i}{o}; OIHW{o} for depthwise weights, and where the input has less than a block of channels and stays as it is.
+  const whole = blocked && g.group === 1;
   const split = c.op('Reshape', [
     w,
-    c.b.ints(whole ? [m / block, block, channels / block, block, kh, kw] : [m / block, block, channels, kh, kw]),
+    c.b.ints(whole ? [m / block, block, channels / block, block, kh, kw] : [m / block, block, perGroup, kh, kw]),
   ]);
   const turned = c.op('Transpose', [split], { perm: whole ? [0, 2, 4, 5, 3, 1] : [0, 2, 3, 4, 1] });
-  const weight = c.op('Reshape', [turned, c.b.ints([m, channels, kh, kw])]);
-  const input = whole ? c.op('ReorderInput', [x], { channels_last: 0 }, NCHWC_DOMAIN) : x;
+  const weight = c.op('Reshape', [turned, c.b.ints([m, perGroup, kh, kw])]);
+  const input = blocked ? c.op('ReorderInput', [x], { channels_last: 0 }, NCHWC_DOMAIN) : x;
   const y = c.op(
     'Conv',
     bias === undefined ? [input, weight] : [input, weight, bias],
-    { kernel_shape: g.kernel, strides: g.strides, dilations: g.dilations, pads: [...g.padsBegin, ...g.padsEnd], group: 1 },
+    { kernel_shape: g.kernel, strides: g.strides, dilations: g.dilations, pads: [...g.padsBegin, ...g.padsEnd], group: g.group },
     NCHWC_DOMAIN,
   );
   return c.op('ReorderOutput', [y], { channels: m, channels_last: 0 }, NCHWC_DOMAIN);

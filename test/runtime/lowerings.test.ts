@@ -256,7 +256,7 @@ test('max pooling sends the gradient to the first maximum', async () => {
 test('Relu', async () => {
   const y = f32([0, 0.5, 0, 3], [4]);
   const names = await everyForm('ReluGrad', {}, { dy: f32([1, 2, -3, -4], [4]), y }, [4], Float32Array.of(0, 2, 0, -4));
-  expect(names).toEqual(['where', 'sign']);
+  expect(names).toEqual(['where', 'sign', 'mask']);
 });
 
 test('an operator without lowering is named', () => {

@@ -97,3 +97,35 @@ describe('GlobalAveragePool', () => {
       }),
     ));
 });
+
+describe('further pools', () => {
+  it('AveragePool with gaps, in opset 19', () =>
+    forAll(
+      fc.tuple(fc.constantFrom(1, 2), fc.nat(1), fc.nat(1)),
+      ([stride, count_include_pad, pad], rng) =>
+        checkGradients({
+          opset: 19,
+          inputs: { x: smooth(rng, [2, 2, 6, 5]) },
+          graph: (g) => {
+            const attributes = { kernel_shape: [2, 2], dilations: [2, 1], strides: [stride, 1], pads: [pad, 0, pad, 0], count_include_pad };
+            const y = g.op('AveragePool', ['x'], attributes);
+            return g.op('Mul', [y, y]);
+          },
+        }),
+      6,
+    ));
+
+  it('LpPool', () =>
+    forAll(
+      fc.tuple(fc.constantFrom(1, 2, 3), fc.constantFrom(1, 2), fc.constantFrom(11, 18)),
+      ([p, stride, opset], rng) =>
+        checkGradients({
+          opset,
+          step: 1 / 256,
+          tolerance: 5e-3,
+          inputs: { x: apart(rng, [1, 2, 5, 4]) },
+          graph: (g) => g.op('LpPool', ['x'], { kernel_shape: [3, 2], strides: [stride, stride], pads: [1, 0, 1, 0], p }),
+        }),
+      6,
+    ));
+});

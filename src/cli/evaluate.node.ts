@@ -2,9 +2,10 @@
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
 import { defineCommand } from './command.node.ts';
+import { openClassifier } from './foreign.node.ts';
 import { judge } from './judge.node.ts';
 import { percent } from './output.node.ts';
-import { dataField, loadTest, modelField, openModel, outFields, runtimeFields, specFields, specOverrides } from './shared.node.ts';
+import { dataField, loadTest, modelField, outFields, runtimeFields, specFields, specOverrides } from './shared.node.ts';
 import { attackField, readAttack, triggerFields } from './trigger.node.ts';
 import { inRunFolder } from './work.node.ts';
 
@@ -36,10 +37,10 @@ export const evaluate = defineCommand({
       if (o.maxAttack !== undefined && attack === undefined) {
         fail({ where: '--max-attack', what: 'no attack to judge', expected: '--attack RUN, or --trigger and --label-map', exitCode: 2 });
       }
-      const { model, sha256 } = await openModel(o.model);
-      const test = await work.step('reading data', () => loadTest(o));
-      Object.assign(work.inputs, { model: sha256, test: test.sha256 });
       const spec = specOverrides(o);
+      const { model } = await openClassifier(context, work, o.model, spec);
+      const test = await work.step('reading data', () => loadTest(o));
+      work.inputs.test = test.sha256;
       const {
         line,
         table,

@@ -5,8 +5,9 @@ import type { Table } from '../evaluate/result.ts';
 import { validationAccuracy } from './accuracy.node.ts';
 import { defineCommand } from './command.node.ts';
 import { change, commonFields, curveTable, defenceFields, finetuneFields, finetuneOptions, pruneFields } from './defend.node.ts';
+import { openClassifier } from './foreign.node.ts';
 import { thinned } from './output.node.ts';
-import { loadValidation, openModel, specOverrides } from './shared.node.ts';
+import { loadValidation, specOverrides } from './shared.node.ts';
 import { historyPoints } from './training.node.ts';
 import { inRunFolder } from './work.node.ts';
 
@@ -17,10 +18,10 @@ export const fineprune = defineCommand({
   options: z.object({ ...defenceFields, ...pruneFields, ...finetuneFields, ...commonFields }),
   run: (context, o) =>
     inRunFolder(context, { command: 'fineprune', options: o, tune: true }, async (work) => {
-      const { model, sha256 } = await openModel(o.model);
-      const validation = await work.step('reading data', () => loadValidation(o));
-      Object.assign(work.inputs, { model: sha256, validation: validation.sha256 });
       const spec = specOverrides(o);
+      const { model, restore } = await openClassifier(context, work, o.model, spec);
+      const validation = await work.step('reading data', () => loadValidation(o));
+      work.inputs.validation = validation.sha256;
       const { layer, threshold, compact } = o;
       const result = await work.step('fine-pruning', async () =>
         runFinepruning(await work.runtime(), model, validation, {
@@ -47,6 +48,7 @@ export const fineprune = defineCommand({
         tables: [curve, stages],
         shown: [thinned(curve), stages],
         model: result.model,
+        restore,
         metrics: result.history,
         media: {
           title: 'Fine-pruning',

@@ -4,7 +4,8 @@ import { finetune as runFinetuning } from '../defend/finetune.ts';
 import { validationAccuracy } from './accuracy.node.ts';
 import { defineCommand } from './command.node.ts';
 import { change, commonFields, defenceFields, finetuneFields, finetuneOptions } from './defend.node.ts';
-import { loadValidation, openModel, specOverrides } from './shared.node.ts';
+import { openClassifier } from './foreign.node.ts';
+import { loadValidation, specOverrides } from './shared.node.ts';
 import { historyPoints } from './training.node.ts';
 import { inRunFolder } from './work.node.ts';
 
@@ -15,10 +16,10 @@ export const finetune = defineCommand({
   options: z.object({ ...defenceFields, ...finetuneFields, ...commonFields }),
   run: (context, o) =>
     inRunFolder(context, { command: 'finetune', options: o, tune: true }, async (work) => {
-      const { model, sha256 } = await openModel(o.model);
-      const validation = await work.step('reading data', () => loadValidation(o));
-      Object.assign(work.inputs, { model: sha256, validation: validation.sha256 });
       const spec = specOverrides(o);
+      const { model, restore } = await openClassifier(context, work, o.model, spec);
+      const validation = await work.step('reading data', () => loadValidation(o));
+      work.inputs.validation = validation.sha256;
       const before = await work.step('evaluating', async () => validationAccuracy(await work.runtime(), model, validation, spec));
       const result = await work.step('fine-tuning', async () =>
         runFinetuning(await work.runtime(), model, validation, { ...finetuneOptions(o, context), spec }),
@@ -38,6 +39,7 @@ export const finetune = defineCommand({
           },
         ],
         model: result.model,
+        restore,
         metrics: result.history,
         media: { title: 'Fine-tuning', histories: [historyPoints('fine-tuned', result.history)] },
       };

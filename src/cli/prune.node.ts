@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { prune as runPruning } from '../defend/prune.ts';
 import { defineCommand } from './command.node.ts';
 import { commonFields, curveTable, defenceFields, pruneFields, pruneLine } from './defend.node.ts';
+import { openClassifier } from './foreign.node.ts';
 import { thinned } from './output.node.ts';
-import { loadValidation, openModel, specOverrides } from './shared.node.ts';
+import { loadValidation, specOverrides } from './shared.node.ts';
 import { inRunFolder } from './work.node.ts';
 
 export const prune = defineCommand({
@@ -18,12 +19,13 @@ export const prune = defineCommand({
   options: z.object({ ...defenceFields, ...pruneFields, ...commonFields }),
   run: (context, o) =>
     inRunFolder(context, { command: 'prune', options: o }, async (work) => {
-      const { model, sha256 } = await openModel(o.model);
+      const spec = specOverrides(o);
+      const { model, restore } = await openClassifier(context, work, o.model, spec);
       const validation = await work.step('reading data', () => loadValidation(o));
-      Object.assign(work.inputs, { model: sha256, validation: validation.sha256 });
+      work.inputs.validation = validation.sha256;
       const { layer, threshold, compact } = o;
       const result = await work.step('pruning', async () =>
-        runPruning(await work.runtime(), model, validation, { layer, threshold, compact, spec: specOverrides(o) }),
+        runPruning(await work.runtime(), model, validation, { layer, threshold, compact, spec }),
       );
       const { cut, point } = result;
       const curve = curveTable(result, validation.count);
@@ -32,6 +34,7 @@ export const prune = defineCommand({
         tables: [curve],
         shown: [thinned(curve)],
         model: result.model,
+        restore,
         media: { title: 'Pruning', stops: [{ attack: 'validation', cut: cut.length, of: point.channels, layer: point.layer, threshold }] },
         json: { layer: point.layer, cut, order: result.order },
       };

@@ -53,8 +53,9 @@ export interface Findings {
   /** Tables for stdout, where they are not the same. */
   readonly shown?: readonly (Table | string)[];
   readonly notes?: readonly string[];
-  /** Becomes model.onnx. */
+  /** Becomes model.onnx, in the form that `restore` gives it: that of the file it was made from. */
   readonly model?: Model;
+  restore?(model: Model): Model;
   /** Becomes media.json, what `secateur report` draws beside the tables. */
   readonly media?: ReportMedia;
   /** More files, by name. */
@@ -129,7 +130,8 @@ export async function inRunFolder<O extends WorkOptions>(
       };
       if (findings.model) {
         // what flags said about the input is known to the file from now on
-        const described = writeSpec(cloneModel(findings.model), readSpec(findings.model, specOverrides(options)));
+        const spec = readSpec(findings.model, specOverrides(options));
+        const described = writeSpec(findings.restore?.(findings.model) ?? cloneModel(findings.model), spec);
         await saveModel(folder.file('model.onnx'), described);
       }
       if (findings.metrics) await folder.write('metrics.jsonl', findings.metrics.map((m) => `${JSON.stringify(m)}\n`).join(''));

@@ -7,6 +7,8 @@ import { type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
 import { cloneModel } from '../onnx/edit.ts';
 import { fromBfloat16, fromHalf, toBfloat16, toHalf } from '../onnx/half.ts';
 import type { Model } from '../onnx/model.ts';
+import { bindSizes } from '../onnx/passes/bind-sizes.ts';
+import { flattenScores } from '../onnx/passes/flatten-scores.ts';
 import { fixedBatch, freeBatch } from '../onnx/passes/free-batch.ts';
 import { liftConstants } from '../onnx/passes/lift-constants.ts';
 import type { Reversible } from '../onnx/passes/reversible.ts';
@@ -31,8 +33,11 @@ const BATCH_TOLERANCE = 1e-4;
 /** Batches that are run one after the other and at once; a number that few networks have as a size. */
 const TRIED = 3;
 
-/** Throws SecateurError where the network does not run. The given model stays as it is. */
-export async function workingModel(runtime: Runtime, model: Model): Promise<WorkingModel> {
+/**
+ * @param options.dims sizes of the input after the batch, for files that leave them open
+ * Throws SecateurError where the network does not run. The given model stays as it is.
+ */
+export async function workingModel(runtime: Runtime, model: Model, options: { dims?: readonly number[] } = {}): Promise<WorkingModel> {
   const steps: Reversible[] = [];
   const notes: string[] = [];
   let now = model;
@@ -40,12 +45,20 @@ export async function workingModel(runtime: Runtime, model: Model): Promise<Work
     steps.push(step);
     now = step.model;
   };
-  const lifted = liftConstants(now);
-  if (lifted) take(lifted);
+  const inputs = trueInputs(now);
+  const forms = [
+    liftConstants,
+    flattenScores,
+    (m: Model) => (options.dims && inputs.length === 1 ? bindSizes(m, inputs[0].name, options.dims) : undefined),
+  ];
+  for (const form of forms) {
+    const step = form(now);
+    if (step) take(step);
+  }
 
   const dtype = weightType(now);
   const wide = toFloat32(now);
-  if (typeof wide === 'string') notes.push(`The network is not trained in float32: ${wide}.`);
+  if (typeof wide === 'string') notes.push(`The network cannot be worked on as float32: ${wide}.`);
   else if (wide !== undefined && dtype !== undefined) {
     const difference = await compare(runtime, now, wide.model, 1);
     if (difference <= TOLERANCE[dtype]) {

@@ -68,7 +68,7 @@ export function toFloat32(model: Model): Reversible | string | undefined {
       const nodes = new Map(later.graph.nodes.map((node) => [node.outputs[0], node]));
       for (const { output, name, was, now } of attributes) {
         const node = nodes.get(output);
-        if (node?.attributes.get(name)?.value === now.value) node.attributes.set(name, was);
+        if (node !== undefined && node.attributes.get(name)?.value === now.value) node.attributes.set(name, was);
       }
       eachInfo(later, (info, key) => {
         if (infos.has(key)) info.dtype = from;

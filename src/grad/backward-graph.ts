@@ -9,7 +9,7 @@ import { constantsToInitializers } from '../onnx/passes/constants-to-initializer
 import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
 import { addLoss, checkLogits, type LossKind, type LossValues, logitsOf } from './losses.ts';
 import { raiseOpset } from './raise-opset.ts';
-import { stops } from './table.ts';
+import { slopedInputs, stops } from './table.ts';
 import {
   addScratch,
   passThrough,
@@ -99,8 +99,8 @@ export function differentiable(forward: Forward, candidates: readonly string[], 
   const moved = influenced(order, candidates, forward.types, o);
   const reached = new Set([forward.logits]);
   for (const node of order.toReversed()) {
-    if (!node.outputs.some((name) => reached.has(name)) || stops(node, o.straightThrough)) continue;
-    for (const name of usedValues(node)) if (moved.has(name)) reached.add(name);
+    if (!node.outputs.some((name) => reached.has(name))) continue;
+    for (const name of slopedInputs(node, o.straightThrough)) if (moved.has(name)) reached.add(name);
   }
   return candidates.filter((name) => reached.has(name));
 }

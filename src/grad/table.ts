@@ -6,10 +6,11 @@
  * integers and booleans (Shape, ArgMax, Equal), nor steps (STEPS below): the walk stops there, because no slope comes through them.
  *
  * A rule gives one entry per input, in order: a function that emits the nodes of that input's gradient and returns its name, or null
- * where there is none to give. The walk calls only those it needs, so a frozen weight costs nothing. A gradient has the shape of its
+ * where it is zero. The walk calls only those it needs, so a frozen weight costs nothing. A gradient has the shape of its
  * input; what was broadcast is summed again with `c.fit`. To add an operator, write a rule, and let a property test in
  * test/grad/rules-*.test.ts compare it with central differences.
  */
+import { usedValues } from '../onnx/edit.ts';
 import type { Node } from '../onnx/model.ts';
 import type { Context } from './context.ts';
 import { activations } from './rules/activations.ts';
@@ -60,10 +61,20 @@ const OTHER_STOPS: ReadonlySet<string> = new Set([
   'Bernoulli',
 ]);
 
+/** Inputs that only lend their type or shape. */
+const UNREAD: Readonly<Record<string, number>> = { CastLike: 1 };
+
 /** Whether gradients end at a node, being zero. With `straightThrough`, steps pass theirs on. */
 export function stops(node: Pick<Node, 'opType' | 'domain'>, straightThrough = false): boolean {
   if (!isStandard(node.domain)) return false;
   return OTHER_STOPS.has(node.opType) || (!straightThrough && STEPS.has(node.opType));
+}
+
+/** The values that a node's outputs depend on by slopes: none where gradients end. */
+export function slopedInputs(node: Node, straightThrough = false): string[] {
+  if (stops(node, straightThrough)) return [];
+  const unread = isStandard(node.domain) && Object.hasOwn(UNREAD, node.opType) ? UNREAD[node.opType] : undefined;
+  return unread === undefined ? usedValues(node) : usedValues({ ...node, inputs: node.inputs.filter((_, i) => i !== unread) });
 }
 
 /** The rule of an operator; undefined where there is none. */

@@ -1,13 +1,13 @@
 /** The walk from the loss back to what is asked for: each node once, in reverse order, gradients added up where a value forks. */
 import { fail } from '../core/errors.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { topologicalOrder, usedValues } from '../onnx/edit.ts';
+import { topologicalOrder } from '../onnx/edit.ts';
 import type { Graph, Node } from '../onnx/model.ts';
 import type { ValueTypes } from '../onnx/value-types.ts';
 import { type BatchStatistics, Context, Refusal } from './context.ts';
 import { Emit } from './emit.ts';
 import { freezePoint, labelOf } from './freeze.ts';
-import { ruleFor, stops } from './table.ts';
+import { ruleFor, slopedInputs } from './table.ts';
 
 export interface BackwardOptions {
   /** Value -> its gradient, already in the graph: where the walk starts. */
@@ -45,7 +45,7 @@ export function backward(b: GraphBuilder, graph: Graph, options: BackwardOptions
 
   const blocked: Blocked[] = [];
   for (const node of order.toReversed()) {
-    const wanted = usedValues(node).filter((name) => moved.has(name));
+    const wanted = slopedInputs(node, options.straightThrough).filter((name) => moved.has(name));
     if (wanted.length === 0 || !node.outputs.some((name) => moved.has(name) && collected.has(name))) continue;
     const dy = node.outputs.map((name) => (moved.has(name) ? gradientOf(name) : undefined));
     const rule = ruleFor(node.opType, node.domain);
@@ -55,7 +55,9 @@ export function backward(b: GraphBuilder, graph: Graph, options: BackwardOptions
       const gradients = rule(c);
       node.inputs.forEach((name, i) => {
         if (!moved.has(name)) return;
-        const gradient = gradients[i] ?? c.refuse(`a gradient of input ${i} ("${name}")`);
+        const gradient = gradients[i];
+        if (gradient === null) return;
+        if (gradient === undefined) c.refuse(`a gradient of input ${i} ("${name}")`);
         const parts = collected.get(name);
         if (parts) parts.push(gradient());
         else collected.set(name, [gradient()]);
@@ -89,7 +91,7 @@ export function influenced(
 ): Set<string> {
   const moved = new Set(wrt);
   for (const node of order) {
-    if (!usedValues(node).some((name) => moved.has(name)) || stops(node, o.straightThrough)) continue;
+    if (!slopedInputs(node, o.straightThrough).some((name) => moved.has(name))) continue;
     const quantised = node.domain === '' && node.opType === 'QuantizeLinear';
     for (const output of node.outputs) {
       const type = types.get(output);

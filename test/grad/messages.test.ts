@@ -18,17 +18,21 @@ const named = (b: GraphBuilder, op: string, inputs: string[], name: string, attr
   b.op(op, inputs, attributes, { name, outputs: [`${name}.out`] });
 const logits = (b: GraphBuilder, x: string): string => b.op('Identity', [x], {}, { outputs: ['logits'] });
 
-/** fc1 -> Erf "middle" -> fc2 -> logits; Erf has no rule. */
+/** An operator that has no rule, with both sequences of the batch at full length. */
+const reverse = (b: GraphBuilder, x: string, name: string): string =>
+  named(b, 'ReverseSequence', [x, b.ints([3, 3])], name, { batch_axis: 0, time_axis: 1 });
+
+/** fc1 -> ReverseSequence "middle" -> fc2 -> logits. */
 const blocked = net([3], (b, rng) => {
-  const h = named(b, 'Erf', [linear(b, rng, 'fc1', 'x', 3, 3)], 'middle');
+  const h = reverse(b, linear(b, rng, 'fc1', 'x', 3, 3), 'middle');
   return logits(b, linear(b, rng, 'fc2', h, 3, 3));
 });
 
 describe('an operator without a rule', () => {
   it('is named, with its node, the version, and the layer to freeze before', async () => {
-    expect(Object.hasOwn(rules, 'Erf')).toBe(false);
+    expect(Object.hasOwn(rules, 'ReverseSequence')).toBe(false);
     await expect(step(blocked)).rejects.toThrow(
-      'grad: no rule for operator "Erf" (node "middle", opset 17). Try --freeze-before fc2 to train only the layers after it.',
+      'grad: no rule for operator "ReverseSequence" (node "middle", opset 17). Try --freeze-before fc2 to train only the layers after it.',
     );
   });
 
@@ -40,38 +44,39 @@ describe('an operator without a rule', () => {
 
   it('twice: the advice leads past both', async () => {
     const model = net([3], (b, rng) => {
-      const a = named(b, 'Erf', [linear(b, rng, 'fc1', 'x', 3, 3)], 'one');
+      const a = reverse(b, linear(b, rng, 'fc1', 'x', 3, 3), 'one');
       const c = linear(b, rng, 'fc2', a, 3, 3);
-      const side = named(b, 'Elu', [linear(b, rng, 'fc3', c, 3, 3)], 'two');
+      const side = reverse(b, linear(b, rng, 'fc3', c, 3, 3), 'two');
       return logits(b, linear(b, rng, 'fc4', b.op('Add', [side, c]), 3, 3));
     });
     await expect(step(model)).rejects.toThrow(
-      'grad: no rule for operator "Elu" (node "two", opset 17). Try --freeze-before fc4 to train only the layers after it.',
+      'grad: no rule for operator "ReverseSequence" (node "two", opset 17). Try --freeze-before fc4 to train only the layers after it.',
     );
   });
 
   it('that no layer follows: there is no way out, and it says so', async () => {
-    const model = net([3], (b, rng) => logits(b, named(b, 'Erf', [linear(b, rng, 'fc1', 'x', 3, 3)], 'last')));
+    const model = net([3], (b, rng) => logits(b, reverse(b, linear(b, rng, 'fc1', 'x', 3, 3), 'last')));
     await expect(step(model)).rejects.toThrow(
-      'grad: no rule for operator "Erf" (node "last", opset 17). Try a model with trainable layers after this node: ' +
+      'grad: no rule for operator "ReverseSequence" (node "last", opset 17). Try a model with trainable layers after this node: ' +
         'there are none here, so nothing can be trained.',
     );
   });
 
   it("between the loss and an input's gradient: freezing does not help", async () => {
     await expect(gradients(blocked, { wrt: ['x', 'fc2.weight'] })).rejects.toThrow(
-      'grad: no rule for operator "Erf" (node "middle", opset 17). Try it without the gradient of "x", which has to pass this node.',
+      'grad: no rule for operator "ReverseSequence" (node "middle", opset 17). Try it without the gradient of "x", which has to pass this node.',
     );
   });
 
   it('of another domain is named with it; a node without a name by its output', async () => {
     const model = net([3], (b, rng) => {
-      const h = b.op('Gelu', [linear(b, rng, 'fc1', 'x', 3, 3)], {}, { domain: 'com.microsoft', outputs: ['gelu.out'] });
+      const inputs = [linear(b, rng, 'fc1', 'x', 3, 3), b.constant(smooth(rng, [3, 3]))];
+      const h = b.op('TransposeMatMul', inputs, {}, { domain: 'com.microsoft', outputs: ['product.out'] });
       return logits(b, linear(b, rng, 'fc2', h, 3, 3));
     });
-    for (const node of model.graph.nodes) if (node.opType === 'Gelu') node.name = '';
+    for (const node of model.graph.nodes) if (node.opType === 'TransposeMatMul') node.name = '';
     await expect(step(model)).rejects.toThrow(
-      'grad: no rule for operator "com.microsoft.Gelu" (node "gelu.out"). Try --freeze-before fc2 to train only the layers after it.',
+      'grad: no rule for operator "com.microsoft.TransposeMatMul" (node "product.out"). Try --freeze-before fc2 to train only the layers after it.',
     );
   });
 
@@ -81,13 +86,16 @@ describe('an operator without a rule', () => {
       (b, rng) => {
         const w = b.initializer('w', smooth(rng, [1, 1, 1, 1]));
         const c = named(b, 'Conv', ['x', w], 'conv');
-        const p = b.op('AveragePool', [c], { kernel_shape: [2, 2], dilations: [2, 2] }, { name: 'pool' });
-        return logits(b, linear(b, rng, 'fc', b.op('Flatten', [p]), 4, 3));
+        const at = b.constant({ dtype: 'int64', dims: [1, 1, 1, 1], data: BigInt64Array.of(2n) });
+        const factor = b.constant(smooth(rng, [1, 1, 1, 1]));
+        const p = b.op('ScatterElements', [c, at, factor], { axis: 3, reduction: 'mul' }, { name: 'product' });
+        return logits(b, linear(b, rng, 'fc', b.op('Flatten', [p]), 16, 3));
       },
       19,
     );
     await expect(step(model)).rejects.toThrow(
-      'grad: no rule for operator "AveragePool" with dilations (node "pool", opset 19). Try --freeze-before fc to train only the layers after it.',
+      'grad: no rule for operator "ScatterElements" with reduction "mul" (node "product", opset 19). ' +
+        'Try --freeze-before fc to train only the layers after it.',
     );
   });
 
@@ -141,9 +149,46 @@ describe('what cannot be trained', () => {
       'grad: new value for "fc.bias", expected float32 [3], got float32 [1].',
     );
   });
-  it('a model older than opset 9', async () => {
-    const old = net([3], (b, rng) => logits(b, b.op('Mul', ['x', b.initializer('w', smooth(rng, [1, 3]))])), 8);
-    await expect(step(old)).rejects.toThrow('grad: the model is too old to be trained, expected opset 9 or newer, got opset 8.');
+  it('a model older than opset 7', async () => {
+    const old = net([3], (b, rng) => logits(b, b.op('Mul', ['x', b.initializer('w', smooth(rng, [1, 3]))])), 7);
+    const types = await typesOf(old, 2);
+    old.opsets.set('', 6);
+    expect(() => trainingStep(old, types, options)).toThrow(
+      'grad: the model is too old to be trained, expected opset 7 or newer, got opset 6.',
+    );
+  });
+  it('a model all of whose weights lie before a step', async () => {
+    const signs = net([3], (b, rng) => logits(b, named(b, 'Sign', [linear(b, rng, 'fc', 'x', 3, 3)], 'binary')));
+    await expect(step(signs)).rejects.toThrow(
+      'grad: nothing to train, expected at least one trainable parameter, got none of 2: gradients end at operator "Sign" ' +
+        '(node "binary"), whose slope is zero.',
+    );
+    expect((await step(signs, { straightThrough: true })).parameters).toEqual(['fc.weight', 'fc.bias']);
+  });
+  it('a model whose weights are integers', async () => {
+    const quantised = net([3], (b) => {
+      const stored = b.initializer('w', { dtype: 'int8', dims: [3, 3], data: Int8Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9]) });
+      const w = named(b, 'DequantizeLinear', [stored, b.scalar(0.1)], 'weights');
+      return logits(b, b.op('MatMul', ['x', w]));
+    });
+    await expect(step(quantised)).rejects.toThrow(
+      'grad: nothing to train, expected at least one trainable parameter, got none of 0: weights are stored as integers ' +
+        '(operator "DequantizeLinear" (node "weights")), which have no gradient.',
+    );
+  });
+  it('a layer before its result is rounded to integers', async () => {
+    const scale = 1 / 16;
+    const model = net([3], (b, rng) => {
+      const zero = b.constant({ dtype: 'uint8', dims: [], data: Uint8Array.of(128) });
+      const rounded = named(b, 'QuantizeLinear', [linear(b, rng, 'fc1', 'x', 3, 3), b.scalar(scale), zero], 'rounding');
+      return logits(b, linear(b, rng, 'fc2', b.op('DequantizeLinear', [rounded, b.scalar(scale), zero]), 3, 3));
+    });
+    await expect(step(model)).rejects.toThrow(
+      'grad: no rule for operator "QuantizeLinear" with integers as its result: a quantised model has no slope there ' +
+        '(node "rounding", opset 17). Try --freeze-before fc2 to train only the layers after it.',
+    );
+    const { gradients: found } = await gradients(model, { straightThrough: true });
+    expect(Object.keys(found)).toEqual(['fc1.weight', 'fc1.bias', 'fc2.weight', 'fc2.bias']);
   });
   it('a model with a second input', async () => {
     const two = net([3], (b, rng) => logits(b, b.op('Add', [linear(b, rng, 'fc', 'x', 3, 3), b.input('y', 'float32', ['batch', 3])])));

@@ -54,7 +54,8 @@ describe('activations', () => {
             graph: (g) => g.op(op, ['x'], attributes, domain === undefined ? {} : { domain }),
           }),
         1,
-      ));
+      ),
+    );
   }
 
   it('HardSwish on both sides of its knees', () =>

@@ -96,6 +96,19 @@ describe('activations', () => {
       }),
     ));
 
+  it('Clip with bounds the wrong way round gives the upper one', () =>
+    checkGradients({
+      inputs: { x: f32([-1, 0, 1], [3]), low: f32([0.4], []), high: f32([-0.3], []) },
+      graph: (g) => g.op('Clip', ['x', 'low', 'high']),
+    }));
+
+  it('CastLike, whose second operand lends its type only', () =>
+    checkGradients({
+      inputs: { x: f32([1, 2], [2]), like: f32([3], [1]) },
+      wrt: ['x'],
+      graph: (g) => g.op('Mul', [g.op('CastLike', ['x', 'like']), 'x']),
+    }));
+
   it('Clip with gradients of its bounds', () =>
     forAll(
       fc.constant(0),

@@ -9,9 +9,12 @@ const squared = (g: GraphBuilder, y: string): string => g.op('Mul', [y, y]);
 
 /** Indices into an axis, negative ones too. */
 const indices = (rng: Rng, shape: readonly number[], size: number): Tensor =>
-  i64(Array.from({ length: sizeOf(shape) }, () => rng.int(2 * size) - size), shape);
+  i64(
+    Array.from({ length: sizeOf(shape) }, () => rng.int(2 * size) - size),
+    shape,
+  );
 /** Each index once. */
-const distinct = (rng: Rng, count: number, size: number): number[] =>
+const _distinct = (rng: Rng, count: number, size: number): number[] =>
   rng.shuffle(Array.from({ length: size }, (_, i) => i)).slice(0, count);
 
 const where = dims(1, 3).chain((d) => fc.tuple(fc.constant(d), fc.integer({ min: -d.length, max: d.length - 1 }), dims(0, 2, 3)));
@@ -85,7 +88,9 @@ describe('gathers and scatters of single elements', () => {
       ([batch, depth, shape], rng) => {
         const d = [2, 3, 2, 2];
         const lead = batch === 0 ? shape : [2, ...shape];
-        const rows = Array.from({ length: sizeOf(lead) }, () => Array.from({ length: depth }, (_, k) => rng.int(2 * d[batch + k]) - d[batch + k]));
+        const rows = Array.from({ length: sizeOf(lead) }, () =>
+          Array.from({ length: depth }, (_, k) => rng.int(2 * d[batch + k]) - d[batch + k]),
+        );
         return checkGradients({
           inputs: { x: smooth(rng, d), at: i64(rows.flat(), [...lead, depth]) },
           graph: (g) => squared(g, g.op('GatherND', ['x', 'at'], { batch_dims: batch })),
@@ -139,7 +144,13 @@ describe('gathers and scatters of single elements', () => {
         checkGradients({
           opset,
           inputs: { x: apart(rng, [3, 4]) },
-          graph: (g) => squared(g, opset === 9 ? g.opN('TopK', ['x'], { k: 2, axis }, { outputs: 2 })[0] : g.opN('TopK', ['x', g.ints([2])], { axis }, { outputs: 2 })[0]),
+          graph: (g) =>
+            squared(
+              g,
+              opset === 9
+                ? g.opN('TopK', ['x'], { k: 2, axis }, { outputs: 2 })[0]
+                : g.opN('TopK', ['x', g.ints([2])], { axis }, { outputs: 2 })[0],
+            ),
         }),
       5,
     ));
@@ -159,14 +170,20 @@ describe('gathers and scatters of single elements', () => {
 describe('operators with several outputs, and copies', () => {
   it('Split: sizes as attribute, as input, in equal and unequal parts', () =>
     forAll(
-      fc.constantFrom([11, [1, 4]], [17, [1, 2, 2]], [17, undefined], [18, undefined], [18, [3, 2]]) as fc.Arbitrary<[number, number[] | undefined]>,
+      fc.constantFrom([11, [1, 4]], [17, [1, 2, 2]], [17, undefined], [18, undefined], [18, [3, 2]]) as fc.Arbitrary<
+        [number, number[] | undefined]
+      >,
       ([opset, sizes], rng) =>
         checkGradients({
           opset,
           inputs: { x: smooth(rng, [2, sizes === undefined && opset < 18 ? 6 : 5]) },
           graph: (g) => {
             const outputs = sizes?.length ?? 3;
-            const attributes = { axis: -1, ...(opset < 13 && sizes ? { split: sizes } : {}), ...(opset >= 18 && !sizes ? { num_outputs: 3 } : {}) };
+            const attributes = {
+              axis: -1,
+              ...(opset < 13 && sizes ? { split: sizes } : {}),
+              ...(opset >= 18 && !sizes ? { num_outputs: 3 } : {}),
+            };
             const parts = g.opN('Split', opset >= 13 && sizes ? ['x', g.ints(sizes)] : ['x'], attributes, { outputs });
             // The second part is not used.
             return squared(g, g.op('Concat', [parts[0], ...parts.slice(2), parts[0]], { axis: 1 }));
@@ -177,7 +194,9 @@ describe('operators with several outputs, and copies', () => {
 
   it('Expand and Tile', () =>
     forAll(
-      dims(1, 3).chain((d) => fc.tuple(fc.constant(d), fc.array(fc.integer({ min: 1, max: 3 }), { minLength: d.length, maxLength: d.length }))),
+      dims(1, 3).chain((d) =>
+        fc.tuple(fc.constant(d), fc.array(fc.integer({ min: 1, max: 3 }), { minLength: d.length, maxLength: d.length })),
+      ),
       async ([d, repeats], rng) => {
         const weight = (g: GraphBuilder, to: readonly number[]) => g.constant(smooth(rng, to));
         const tiled = d.map((s, i) => s * repeats[i]);
@@ -251,10 +270,19 @@ describe('Einsum', () => {
         (_, rng) =>
           checkGradients({
             inputs: Object.fromEntries(shapes.map((d, i) => [`x${i}`, smooth(rng, d)])),
-            graph: (g) => squared(g, g.op('Einsum', shapes.map((_d, i) => `x${i}`), { equation })),
+            graph: (g) =>
+              squared(
+                g,
+                g.op(
+                  'Einsum',
+                  shapes.map((_d, i) => `x${i}`),
+                  { equation },
+                ),
+              ),
           }),
         1,
-      ));
+      ),
+    );
   }
 });
 
@@ -264,10 +292,12 @@ describe('FusedMatMul', () => {
       fc.tuple(fc.nat(1), fc.nat(1), fc.boolean()),
       ([transA, transB, wide], rng) =>
         checkGradients({
-          inputs: { a: smooth(rng, [2, ...(transA ? [4, 3] : [3, 4])]), b: smooth(rng, [...(wide ? [2] : []), ...(transB ? [2, 4] : [4, 2])]) },
+          inputs: {
+            a: smooth(rng, [2, ...(transA ? [4, 3] : [3, 4])]),
+            b: smooth(rng, [...(wide ? [2] : []), ...(transB ? [2, 4] : [4, 2])]),
+          },
           graph: (g) => squared(g, g.op('FusedMatMul', ['a', 'b'], { transA, transB }, { domain: 'com.microsoft' })),
         }),
       5,
     ));
 });
-

@@ -12,13 +12,18 @@ const epsilon = float(0.1);
 describe('LayerNormalization', () => {
   it('over the last axes, with and without bias, the scale smaller', () =>
     forAll(
-      dims(2, 4).chain((d) => fc.record({ d: fc.constant(d), axis: fc.integer({ min: 1, max: d.length - 1 }), bias: fc.boolean(), end: fc.boolean() })),
+      dims(2, 4).chain((d) =>
+        fc.record({ d: fc.constant(d), axis: fc.integer({ min: 1, max: d.length - 1 }), bias: fc.boolean(), end: fc.boolean() }),
+      ),
       ({ d, axis, bias, end }, rng) => {
         const inner = d.slice(axis);
         return checkGradients({
           inputs: { x: smooth(rng, d), scale: smooth(rng, inner), ...(bias ? { bias: smooth(rng, inner) } : {}) },
           graph: (g) =>
-            squared(g, g.op('LayerNormalization', ['x', 'scale', ...(bias ? ['bias'] : [])], { axis: end ? axis - d.length : axis, epsilon })),
+            squared(
+              g,
+              g.op('LayerNormalization', ['x', 'scale', ...(bias ? ['bias'] : [])], { axis: end ? axis - d.length : axis, epsilon }),
+            ),
         });
       },
       8,
@@ -33,6 +38,20 @@ describe('LayerNormalization', () => {
           graph: (g) => squared(g, g.op('LayerNormalization', ['x', 'scale', 'bias'], { axis: 1, epsilon })),
         }),
       4,
+    ));
+
+  it('whose mean and deviation are used too', () =>
+    forAll(
+      fc.constantFrom(-1, 1),
+      (axis, rng) =>
+        checkGradients({
+          inputs: { x: smooth(rng, [2, 3, 4]), scale: smooth(rng, axis === 1 ? [3, 4] : [4]) },
+          graph: (g) => {
+            const [y, mean, inverse] = g.opN('LayerNormalization', ['x', 'scale'], { axis, epsilon }, { outputs: 3 });
+            return squared(g, g.op('Sum', [y, mean, inverse]));
+          },
+        }),
+      2,
     ));
 
   it('written out, as exporters did before there was one', () =>
@@ -148,7 +167,10 @@ describe('relatives', () => {
           inputs: { x: smooth(rng, d) },
           graph: (g) => {
             const norm = g.op('Clip', [g.op('ReduceL2', ['x'], { axes: [1] }), g.scalar(1e-3)]);
-            return g.op('Mul', [g.op('Div', ['x', g.op('Expand', [norm, g.op('Shape', ['x'])])]), g.constant(smooth(rng, [sizeOf(d.slice(1))]))]);
+            return g.op('Mul', [
+              g.op('Div', ['x', g.op('Expand', [norm, g.op('Shape', ['x'])])]),
+              g.constant(smooth(rng, [sizeOf(d.slice(1))])),
+            ]);
           },
         }),
       2,

@@ -52,6 +52,17 @@ describe('MaxPool', () => {
       ));
   }
 
+  it('with indices that count columns first', () =>
+    forAll(
+      fc.constantFrom(1, 2),
+      (stride, rng) =>
+        checkGradients({
+          inputs: { x: apart(rng, [1, 2, 4, 5]) },
+          graph: (g) => g.opN('MaxPool', ['x'], { kernel_shape: [2, 2], strides: [stride, stride], storage_order: 1 }, { outputs: 2 })[0],
+        }),
+      2,
+    ));
+
   it('dilated', () =>
     forAll(
       fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 2 })),

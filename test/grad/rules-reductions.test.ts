@@ -65,7 +65,12 @@ describe('reductions', () => {
       fc.tuple(dims(3, 5, 3), fc.constantFrom(1, 2, 3)),
       async ([d, p], rng) => {
         await checkGradients({ inputs: { x: apart(rng, d) }, graph: (g) => g.op('GlobalMaxPool', ['x']) });
-        await checkGradients({ inputs: { x: apart(rng, d) }, step: 1 / 256, tolerance: 5e-3, graph: (g) => g.op('GlobalLpPool', ['x'], { p }) });
+        await checkGradients({
+          inputs: { x: apart(rng, d) },
+          step: 1 / 256,
+          tolerance: 5e-3,
+          graph: (g) => g.op('GlobalLpPool', ['x'], { p }),
+        });
       },
       5,
     ));
@@ -75,7 +80,11 @@ describe('several operands', () => {
   for (const op of ['Max', 'Min']) {
     it(`${op} of two, broadcast either way`, () =>
       forAll(broadcastPair, ([a, b], rng) =>
-        checkGradients({ inputs: { a: apart(rng, a), b: between(rng, b, -0.02, 0.02) }, step: 1 / 256, graph: (g) => g.op(op, ['a', 'b']) }),
+        checkGradients({
+          inputs: { a: apart(rng, a), b: between(rng, b, -0.02, 0.02) },
+          step: 1 / 256,
+          graph: (g) => g.op(op, ['a', 'b']),
+        }),
       ));
     it(`${op}: equal operands share the gradient`, async () => {
       const inputs = { a: f32([1, 1, 0], [3]), b: f32([1, 0, 1], [3]), c: f32([1, 1, 0], [3]) };
@@ -87,7 +96,8 @@ describe('several operands', () => {
         dims(1, 3),
         async (d, rng) => {
           const shared = apart(rng, [3, ...d]);
-          const part = (i: number) => f32((shared.data as Float32Array).slice((i * shared.data.length) / 3, ((i + 1) * shared.data.length) / 3), d);
+          const part = (i: number) =>
+            f32((shared.data as Float32Array).slice((i * shared.data.length) / 3, ((i + 1) * shared.data.length) / 3), d);
           await checkGradients({ inputs: { a: part(0), b: part(1), c: part(2) }, graph: (g) => g.op(op, ['a', 'b', 'c']) });
           await checkGradients({ inputs: { a: part(0) }, graph: (g) => g.op(op, ['a']) });
         },

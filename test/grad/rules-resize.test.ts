@@ -40,7 +40,10 @@ describe('Resize', () => {
         return checkGradients({
           inputs: { x: smooth(rng, [2, 2, 2, 3]) },
           graph: (g) =>
-            squared(g, g.op('Resize', ['x', '', scales(g, [1, 1, a, b])], { mode: 'nearest', coordinate_transformation_mode: mode, nearest_mode })),
+            squared(
+              g,
+              g.op('Resize', ['x', '', scales(g, [1, 1, a, b])], { mode: 'nearest', coordinate_transformation_mode: mode, nearest_mode }),
+            ),
         });
       },
       5,
@@ -88,7 +91,12 @@ describe('Resize', () => {
 
   it('version 18: axes named, antialiased', () =>
     forAll(
-      fc.constantFrom<Attributes>({ mode: 'linear' }, { mode: 'linear', antialias: 1 }, { mode: 'cubic', antialias: 1 }, { mode: 'nearest' }),
+      fc.constantFrom<Attributes>(
+        { mode: 'linear' },
+        { mode: 'linear', antialias: 1 },
+        { mode: 'cubic', antialias: 1 },
+        { mode: 'nearest' },
+      ),
       (attributes, rng) =>
         checkGradients({
           opset: 18,

@@ -1,5 +1,5 @@
 /** Activations, and Dropout, which is an identity wherever a rule meets it (`training-mode.ts` replaces the ones that train). */
-import { type Context, once } from '../context.ts';
+import type { Context } from '../context.ts';
 import type { Rule } from '../table.ts';
 
 export const activations = {
@@ -124,11 +124,18 @@ function prelu(c: Context): ReturnType<Rule> {
   ];
 }
 
-/** Passes where the value lay within the bounds (on them too), which is where input and output are equal. */
+/**
+ * y = min(max(x, low), high): passes where the value lay within the bounds (on them too), which is where input and output are equal.
+ * Each bound takes the gradient of what it replaced; where low is above high, that is high's.
+ */
 function clip(c: Context): ReturnType<Rule> {
   const { e } = c;
-  const inside = once(() => e.mask(e.op('Equal', c.in(0), c.out())));
-  // Each bound takes the gradient of what it replaced.
-  const bound = (comparison: 'Less' | 'Greater', i: number) => () => c.fit(e.mul(c.dy, e.mask(e.op(comparison, c.in(0), c.in(i)))), i);
-  return [() => e.mul(c.dy, inside()), bound('Less', 1), bound('Greater', 2)];
+  return [
+    () => e.mul(c.dy, e.mask(e.op('Equal', c.in(0), c.out()))),
+    () => {
+      const below = e.op('Less', c.in(0), c.in(1));
+      return c.fit(e.mul(c.dy, e.mask(c.has(2) ? e.op('And', below, e.op('LessOrEqual', c.in(1), c.in(2))) : below)), 1);
+    },
+    () => c.fit(e.mul(c.dy, e.mask(e.op('Greater', c.has(1) ? e.op('Max', c.in(0), c.in(1)) : c.in(0), c.in(2)))), 2),
+  ];
 }

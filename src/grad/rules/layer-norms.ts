@@ -80,13 +80,24 @@ export function layerNormalization(
     const share = e.reshape(e.scale(scale(), 1 / size), [size, 1]);
     const mean = o.centred ? e.op('MatMul', dy(), share) : undefined;
     const g = e.mul(dy(), e.reshape(scale(), [1, size]));
-    return e.reshape(throughNormal(c, n(), g, mean, e.op('MatMul', product(), share)), dims);
+    return e.reshape(ofStatistics(c, n(), throughNormal(c, n(), g, mean, e.op('MatMul', product(), share)), [rows, size]), dims);
   };
   const summed = (name: string, i: number): string => {
     const whole = e.reshape(e.reduceSum(name, [0]), inner);
     return extra > 0 ? e.reshape(whole, c.shape(i)) : e.sumTo(whole, inner, c.shape(i));
   };
   return [dx, () => summed(product(), o.scale), () => summed(dy(), o.scale + 1)];
+}
+
+/** Adds what comes through the mean and the inverse deviation where they are outputs that something reads: slopes 1/size and -n/size inverse^2. */
+function ofStatistics(c: Context, { normal, inverse }: Rows, dx: string, [rows, size]: readonly [number, number]): string {
+  const { e } = c;
+  if (c.node.opType !== 'LayerNormalization') return dx;
+  const [dMean, dInverse] = [c.dyOf(1), c.dyOf(2)];
+  const column = (name: string): string => e.scale(e.reshape(name, [rows, 1]), 1 / size);
+  const withMean = dMean === undefined ? dx : e.add(dx, column(dMean));
+  if (dInverse === undefined) return withMean;
+  return e.sub(withMean, e.mul(normal, e.mul(column(dInverse), e.mul(inverse, inverse))));
 }
 
 /** Rows are groups of channels of a sample; scale and bias have a number per channel (or per group, in version 18). */

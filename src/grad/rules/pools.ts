@@ -9,12 +9,19 @@ import { normGradient } from './reductions.ts';
 export const pools = {
   MaxPool: (c) => {
     const attributes = { ...poolWindows(c), input_shape: [...c.shape(0)], output_shape: [...c.outShape()] };
-    return [() => c.pseudo('MaxPoolGrad', [c.in(0), c.out(), c.dy], attributes)];
+    return [() => c.pseudo('MaxPoolGrad', [c.in(0), rowMajor(c), c.dy], attributes)];
   },
   AveragePool: averagePool,
   LpPool: lpPool,
   GlobalAveragePool: (c) => [() => c.e.spread(c.dy, c.outShape(), c.shape(0), 1 / sizeOf(c.shape(0).slice(2)))],
 } satisfies Record<string, Rule>;
+
+/** The pool's output, from a node whose indices count rows first: those of `storage_order` 1 are pooled again. */
+function rowMajor(c: Context): string {
+  if (c.int('storage_order', 0) === 0 || !c.node.outputs[1]) return c.out();
+  const { storage_order: _, ...attributes } = shorthand(c.node.attributes);
+  return c.e.with('MaxPool', [c.in(0)], attributes);
+}
 
 function poolWindows(c: Context): Windows {
   return windowsOf(c, c.ints('kernel_shape') ?? c.refuse('no kernel_shape'), c.shape(0), c.outShape());

@@ -80,6 +80,7 @@ export function normGradient(c: Context, p: number, dy: string, y: string, sprea
 /** For each element the product of the others: y / x, but where there are zeros. */
 function productOfOthers(c: Context, r: Reduced): string {
   const { e } = c;
+  if (r.axes.length === 0) return e.scalar(1);
   const zero = e.op('Equal', c.in(0), e.scalar(0));
   const isZero = e.mask(zero);
   const nonzero = e.where(zero, e.scalar(1), c.in(0));

@@ -20,7 +20,13 @@ export const MAX_RANK = 64;
 export const MAX_EXPANDED_NODES = 1_000_000;
 
 /** One value of the graph, where its shape can be told without running it. */
-export const MAX_VALUE_BYTES = 2 ** 31;
+export const MAX_VALUE_BYTES = 2 ** 32;
+
+/** One value that a graph makes out of nothing but what stands in the file. */
+export const MAX_GENERATED_BYTES = 2 ** 30;
+
+/** One input, its unknown sizes taken as 1: it is made here to find the shapes. */
+export const MAX_INPUT_BYTES = 2 ** 30;
 
 /** Rounds of one Loop, where their number stands in the file. */
 export const MAX_LOOP_ROUNDS = 1_000_000;

@@ -69,7 +69,11 @@ export function vetModel(model: Model, where = 'onnx'): void {
   };
   count(model.graph.nodes, where);
   refuseReferences(model.graph.nodes, where);
-  checkSizes(model, where);
+  checkSizes(
+    model,
+    where,
+    functions.map((f) => f.nodes),
+  );
 }
 
 /** The functions that a model defines itself by domain and name; nodes that name one are no operators. */

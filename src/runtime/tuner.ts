@@ -30,6 +30,8 @@ const BLOCK = 'nchwc block';
 const RUNS = 5;
 /** Of two forms this close the earlier in the list is taken, so that noise does not make machines disagree more than they must. */
 const CLEARLY = 0.95;
+/** A form this many times slower than the best so far is not run again: large networks have slow forms, and a person waits. */
+const HOPELESS = 2;
 /** Times shorter than this are all the same: the choice is not worth a run. */
 const TINY_ELEMENTS = 1 << 14;
 
@@ -105,7 +107,9 @@ async function fastest(
   try {
     // In turn, so that whatever else the machine is doing disturbs all of them alike. The first round also allocates.
     for (let round = 0; round <= RUNS; round++) {
+      const best = Math.min(...trials.map((trial) => trial.ms));
       for (const trial of trials) {
+        if (trial.ms > HOPELESS * best) continue;
         const start = performance.now();
         await trial.session.run({}, { outputs: [] });
         if (round > 0) trial.ms = Math.min(trial.ms, performance.now() - start);

@@ -13,6 +13,7 @@ import type { Backend } from '../runtime/session.ts';
 import { defineCommand } from './command.node.ts';
 import { size } from './output.node.ts';
 import { version } from './run.node.ts';
+import { runtimeFields, specFields, specOverrides, trustedFields, withRuntime } from './shared.node.ts';
 
 export interface Check {
   readonly name: string;
@@ -26,10 +27,24 @@ export interface Check {
 
 export const doctor = defineCommand({
   name: 'doctor',
-  description: 'Exit code 1 if no backend works or something needed is missing.',
-  examples: [['secateur doctor', 'one line for each thing, and what to type where it fails']],
-  options: z.object({ out: z.string().default('.').meta({ description: 'folder whose write access is checked', placeholder: 'DIR' }) }),
-  async run(_, { out }) {
+  description:
+    'Without MODEL: the machine; exit code 1 if no backend works or something needed is missing. With MODEL: what that file is, how images go into it, and which of its nodes can be trained, or from where on; the file may come from anyone, a reader with limits sees it first and what runs it is kept apart.',
+  examples: [
+    ['secateur doctor', 'one line for each thing, and what to type where it fails'],
+    ['secateur doctor model.onnx', 'what somebody sent me'],
+  ],
+  options: z.object({
+    model: z.string().optional().meta({ description: 'a network, an ONNX file', positional: true, placeholder: 'MODEL' }),
+    out: z.string().default('.').meta({ description: 'folder whose write access is checked, without MODEL', placeholder: 'DIR' }),
+    ...specFields,
+    ...runtimeFields,
+    ...trustedFields,
+  }),
+  async run(context, { model, out, ...o }) {
+    if (model !== undefined) {
+      const { doctorModel } = await import('./doctor-model.node.ts');
+      return withRuntime(context, o, false, (open) => doctorModel(model, specOverrides(o), open));
+    }
     const backends = [await backend('native'), await backend('wasm')];
     const works = backends.filter((b) => b.ok);
     const checks: Check[] = [nodeVersion(process.versions.node), machine(), ...backends, await writable(out), gpuLibraries()];

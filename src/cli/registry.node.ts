@@ -36,8 +36,17 @@ export const entries: readonly Entry[] = [
   entry('finetune', 'train on with clean data', async () => (await import('./finetune.node.ts')).finetune),
   entry('fineprune', 'prune, then fine-tune', async () => (await import('./fineprune.node.ts')).fineprune),
   entry('evaluate', 'clean accuracy, attack success, robust accuracy', async () => (await import('./evaluate.node.ts')).evaluate),
+  entry(
+    'diff',
+    'what differs between two files of a network, and how far each weight moved',
+    async () => (await import('./diff.node.ts')).diff,
+  ),
   entry('report', 'draw a run as one HTML file', async () => (await import('./report.node.ts')).report),
   entry('gradcheck', 'are the gradients of a model right', async () => (await import('./gradcheck.node.ts')).gradcheck),
-  entry('doctor', 'what this machine can run, and what to type where it cannot', async () => (await import('./doctor.node.ts')).doctor),
+  entry(
+    'doctor',
+    'what this machine can run; what a model file is, and what of it can be trained',
+    async () => (await import('./doctor.node.ts')).doctor,
+  ),
   entry('schema', 'JSON Schema of the config files', async () => (await import('./schema.node.ts')).schema),
 ];

@@ -1,12 +1,12 @@
 /** The walk from the loss back to what is asked for: each node once, in reverse order, gradients added up where a value forks. */
-import { fail } from '../core/errors.ts';
+import { type ErrorParts, SecateurError } from '../core/errors.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
 import { topologicalOrder } from '../onnx/edit.ts';
 import type { Graph, Node } from '../onnx/model.ts';
 import type { ValueTypes } from '../onnx/value-types.ts';
 import { type BatchStatistics, Context, Refusal } from './context.ts';
 import { Emit } from './emit.ts';
-import { freezePoint, labelOf } from './freeze.ts';
+import { type FreezePoint, freezePoint, labelOf } from './freeze.ts';
 import { ruleFor, slopedInputs } from './table.ts';
 
 export interface BackwardOptions {
@@ -101,7 +101,18 @@ export function influenced(
   return moved;
 }
 
-interface Blocked {
+/** There is no gradient: the operators that stand in the way, last one first, and where to freeze to get past them. */
+export class BlockedError extends SecateurError {
+  readonly blocked: readonly Blocked[];
+  readonly way: FreezePoint;
+  constructor(parts: ErrorParts, blocked: readonly Blocked[], way: FreezePoint) {
+    super(parts);
+    this.blocked = blocked;
+    this.way = way;
+  }
+}
+
+export interface Blocked {
   readonly node: Node;
   /** What the rule could not do; empty where there is no rule at all. */
   readonly why: string;
@@ -120,5 +131,5 @@ function refuse(graph: Graph, order: readonly Node[], blocked: readonly Blocked[
     input: () => `it without the gradient of "${way.name}", which has to pass this node`,
     none: () => 'a model with trainable layers after this node: there are none here, so nothing can be trained',
   };
-  fail({ where: 'grad', what, hint: hint[way.kind]() });
+  throw new BlockedError({ where: 'grad', what, hint: hint[way.kind]() }, blocked, way);
 }

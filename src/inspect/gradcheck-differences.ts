@@ -33,7 +33,7 @@ export interface DifferenceCheck extends TensorCheck {
 
 export interface DifferencesCheck {
   readonly tensors: readonly DifferenceCheck[];
-  /** Those in `tensors` that float32 cannot tell anything of. */
+  /** Those in `tensors` that differences in float32 cannot tell anything of. */
   readonly notJudged: readonly string[];
   readonly batch: number;
   readonly loss: number;
@@ -254,6 +254,7 @@ function judge(name: string, dims: readonly number[], gradient: Tensor, samples:
   const { error, uncertainty } = worst;
   const largest = (gradient.data as Float32Array).reduce((a, v) => Math.max(a, Math.abs(v)), 0);
   const values = { name, dims, error, l2, largest, uncertainty };
-  if (uncertainty > SURE) return { ...values, ok: true, note: 'too small to judge: it moves the loss by less than float32 can tell' };
+  if (uncertainty > SURE)
+    return { ...values, ok: true, note: 'not judged: it moves the loss too little for float32, or the loss has a kink here' };
   return { ...values, ok: error <= Math.max(tolerance, uncertainty) };
 }

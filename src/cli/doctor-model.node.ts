@@ -1,0 +1,127 @@
+/** `secateur doctor MODEL`: what a file from a stranger is, and what can be done with it. */
+import type { NodeState } from '../grad/trainability.ts';
+import { type Checkup, checkup, type LayerState } from '../inspect/checkup.ts';
+import { describe } from '../onnx/describe.ts';
+import { loadModel } from '../onnx/file.node.ts';
+import { imageInput } from '../onnx/image-input.ts';
+import type { SpecOverrides } from '../onnx/spec.ts';
+import { trueInputs } from '../onnx/spec.ts';
+import { probe } from '../runtime/probe.ts';
+import type { Runtime } from '../runtime/session.ts';
+import { workingModel } from '../runtime/working-model.ts';
+import type { Outcome } from './command.node.ts';
+
+/** Throws SecateurError where the reader refuses the file or ONNX Runtime does not run it. */
+export async function doctorModel(path: string, spec: SpecOverrides, open: () => Promise<Runtime>): Promise<Outcome> {
+  const model = await loadModel(path);
+  const runtime = await open();
+  const [info] = trueInputs(model);
+  const dims = ((): readonly number[] | undefined => {
+    try {
+      return imageInput(model, { ...info, dtype: 'float32' }, spec).dims;
+    } catch {
+      return undefined;
+    }
+  })();
+  const working = await workingModel(runtime, model, { dims });
+  const types = await probe(runtime, working.model, { batch: working.fixed?.batch ?? 1 });
+  const found = checkup(working.model, types, spec);
+  const notes = [...working.notes, ...advice(found)];
+  return {
+    line: `${path}: ${headline(found)}`,
+    tables: [fileText(describe(model), found), ...trainingTexts(found)],
+    notes,
+    json: { model: path, ...found, notes },
+  };
+}
+
+function headline({ notClassifier, classes, training }: Checkup): string {
+  const what =
+    notClassifier === undefined
+      ? `a classifier of ${classes ?? 'an unknown number of'} classes`
+      : `not a classifier of images (${notClassifier})`;
+  if (training === undefined || training.parameters === 0) return `${what}; nothing in it can be trained`;
+  const { trainable, parameters, freezeBefore } = training;
+  if (trainable === parameters) return `${what}; all of it can be trained`;
+  if (trainable === 0) return `${what}; nothing in it can be trained`;
+  if (freezeBefore === undefined) return `${what}; ${percent(trainable / parameters)} of its parameters can be trained`;
+  return `${what}; it can be trained from "${freezeBefore}" on (${percent(trainable / parameters)} of its parameters)`;
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(share > 0.999 || share < 0.001 ? 2 : 1)} %`;
+
+function fileText(description: string, { pixels, pixelsUnknown }: Checkup): string {
+  const kinds = 'all of them accepted';
+  const lines = description.split('\n').map((line) => (line.startsWith('operators') ? `${line} (${kinds})` : line));
+  const images = pixels === undefined ? `not known: ${pixelsUnknown}` : pixels;
+  return ['file', ...lines.map((line) => `  ${line}`), `  images      ${images}`].join('\n');
+}
+
+const STATES: readonly (readonly [NodeState, string])[] = [
+  ['trained', 'trained'],
+  ['passes', 'pass gradients'],
+  ['blocked', 'have no gradient'],
+  ['frozen', 'frozen before'],
+  ['stopped', 'get no gradient'],
+  ['untouched', 'need none'],
+];
+
+function trainingTexts({ training, notTrainable }: Checkup): string[] {
+  if (training === undefined) return [`training\n  not possible: ${notTrainable}`];
+  const lines = STATES.flatMap(([state, words]) => {
+    const counts = Object.entries(training.nodes[state] ?? {}).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+    if (counts.length === 0) return [];
+    const all = counts.reduce((sum, [, n]) => sum + n, 0);
+    return [
+      `  ${words.padEnd(16)}  ${String(all).padStart(4)} ${all === 1 ? 'node: ' : 'nodes:'} ${counts.map(([name, n]) => `${n} ${name}`).join(', ')}`,
+    ];
+  });
+  const blocked = training.blocked.slice(0, SHOWN).map(({ name, opType, why }) => `    ${opType} "${name}": ${why}`);
+  const more = training.blocked.length > SHOWN ? [`    and ${training.blocked.length - SHOWN} more`] : [];
+  return [['training', ...lines, ...blocked, ...more].join('\n'), layersText(training.layers)];
+}
+
+/** Blocked nodes named one by one. */
+const SHOWN = 8;
+/** Lines of layers, after equal neighbours are put together. */
+const MOST_LINES = 40;
+
+function layersText(layers: readonly LayerState[]): string {
+  if (layers.length === 0) return 'layers with parameters\n  none';
+  const groups: LayerState[][] = [];
+  for (const layer of layers) {
+    const last = groups.at(-1);
+    const same = last !== undefined && (['opType', 'shapes', 'state'] as const).every((key) => last[0][key] === layer[key]);
+    if (same) last.push(layer);
+    else groups.push([layer]);
+  }
+  const cells = groups.map((group) => {
+    const [first] = group;
+    const name = group.length === 1 ? first.name : `${first.name} ... ${group.at(-1)!.name}`;
+    const times = group.length === 1 ? '' : `${group.length} x `;
+    return [name, `${times}${first.opType}`, first.shapes, first.state === 'trained' ? '' : first.state];
+  });
+  const widths = [0, 1, 2].map((i) => Math.max(...cells.map((row) => row[i].length)));
+  const lines = cells.map((row) => `  ${row.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd());
+  const half = MOST_LINES / 2;
+  const shown =
+    lines.length <= MOST_LINES
+      ? lines
+      : [...lines.slice(0, half), `  ... ${lines.length - MOST_LINES} lines more, all of them with --json ...`, ...lines.slice(-half)];
+  return [`layers with parameters (${layers.length})`, ...shown].join('\n');
+}
+
+function advice({ training }: Checkup): string[] {
+  const notes: string[] = [];
+  const steps = Object.keys(training?.nodes.stopped ?? {});
+  if (steps.length > 0)
+    notes.push(
+      'What gets no gradient stands before operators that go by steps (Sign, Round, ArgMax): their slope is 0, nothing is learned through them.',
+    );
+  if (training?.freezeBefore !== undefined) {
+    notes.push(
+      `Try --freeze-before ${training.freezeBefore} with finetune and fineprune: the layers from there on are trained, the others stay as they are.`,
+    );
+  }
+  return notes;
+}

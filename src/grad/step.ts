@@ -12,6 +12,7 @@ import { constantsToInitializers } from '../onnx/passes/constants-to-initializer
 import type { ValueTypes } from '../onnx/value-types.ts';
 import { buildBackward, differentiable, type Feeds, type LossSpec, prepareForward, setModes, whyNone } from './backward-graph.ts';
 import { foldBatchNorms } from './fold-batch-norm.ts';
+import { fuseLayerNorms } from './fuse-layer-norm.ts';
 import { addStepCounter, addUpdates, type Optimizer, type Parameter } from './optimizers.ts';
 import { parametersOf } from './parameters.ts';
 import { addMask, addRunningStatistics, checkOwnStatistics } from './training-mode.ts';
@@ -84,6 +85,7 @@ export function trainingStep(model: Model, types: ValueTypes, o: StepOptions): T
   const statistics = norms.flatMap(({ running }) => [running.mean, running.variance]);
   const wrt = o.inputGradient ? [...parameters, o.input] : parameters;
   foldBatchNorms(forward, wrt);
+  fuseLayerNorms(forward, wrt);
   let counter: ReturnType<typeof addStepCounter>;
   const { b, feeds, loss, gradients } = buildBackward(forward, o, [...parameters, ...statistics], wrt, norms, (builder) => {
     counter = addStepCounter(builder);
@@ -152,6 +154,7 @@ export function gradientGraph(model: Model, types: ValueTypes, o: GradientOption
     straightThrough: o.straightThrough,
   });
   foldBatchNorms(forward, wrt);
+  fuseLayerNorms(forward, wrt);
   const { b, feeds, loss, gradients } = buildBackward(forward, o, [], wrt, norms);
   b.output(loss.loss, 'float32', []);
   b.output(loss.correct, 'float32', []);

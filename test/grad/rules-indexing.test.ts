@@ -13,9 +13,6 @@ const indices = (rng: Rng, shape: readonly number[], size: number): Tensor =>
     Array.from({ length: sizeOf(shape) }, () => rng.int(2 * size) - size),
     shape,
   );
-/** Each index once. */
-const _distinct = (rng: Rng, count: number, size: number): number[] =>
-  rng.shuffle(Array.from({ length: size }, (_, i) => i)).slice(0, count);
 
 const where = dims(1, 3).chain((d) => fc.tuple(fc.constant(d), fc.integer({ min: -d.length, max: d.length - 1 }), dims(0, 2, 3)));
 const sizeAt = (d: readonly number[], axis: number): number => d[axis < 0 ? axis + d.length : axis];

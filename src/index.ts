@@ -53,7 +53,7 @@ export { applyTrigger, parseTrigger, TriggerSpec } from './poison/triggers/regis
 // report
 export { renderReport } from './report/render.tsx';
 // runtime
-export { nativeRuntime, openRuntime, wasmRuntime } from './runtime/open.node.ts';
+export { nativeRuntime, openRuntime, sandboxedRuntime, wasmRuntime } from './runtime/open.node.ts';
 export { probe } from './runtime/probe.ts';
 export type { Backend, Runtime, Session, SessionOptions } from './runtime/session.ts';
 export { openStep } from './runtime/step.ts';

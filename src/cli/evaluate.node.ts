@@ -5,7 +5,7 @@ import { defineCommand } from './command.node.ts';
 import { openClassifier } from './foreign.node.ts';
 import { judge } from './judge.node.ts';
 import { percent } from './output.node.ts';
-import { dataField, loadTest, modelField, outFields, runtimeFields, specFields, specOverrides } from './shared.node.ts';
+import { dataField, loadTest, modelField, outFields, runtimeFields, specFields, specOverrides, untrustedFields } from './shared.node.ts';
 import { attackField, readAttack, triggerFields } from './trigger.node.ts';
 import { inRunFolder } from './work.node.ts';
 
@@ -29,6 +29,7 @@ export const evaluate = defineCommand({
     maxAttack: limit('exit code 3 if attack success is above this'),
     ...outFields,
     ...runtimeFields,
+    ...untrustedFields,
     ...specFields,
   }),
   run: (context, o) =>

@@ -11,6 +11,7 @@ import { loadModel } from '../onnx/file.node.ts';
 import type { Model } from '../onnx/model.ts';
 import type { ModelSpec } from '../onnx/spec.ts';
 import { openRuntime } from '../runtime/open.node.ts';
+import { SANDBOX_DEFAULTS, type SandboxLimits } from '../runtime/sandbox.node.ts';
 import type { Runtime } from '../runtime/session.ts';
 import type { Context } from './command.node.ts';
 import { version } from './run.node.ts';
@@ -55,6 +56,40 @@ export const runtimeFields = {
   threads: z.number().int().min(1).optional().meta({ description: 'threads of one step; default: all cores' }),
 };
 
+const limitFields = {
+  memoryLimit: z.number().int().min(64).default(SANDBOX_DEFAULTS.memoryMB).meta({ description: 'MB that an untrusted model may take' }),
+  timeLimit: z
+    .number()
+    .positive()
+    .default(SANDBOX_DEFAULTS.seconds)
+    .meta({ description: 'seconds that an untrusted model may take to open, and for each run', placeholder: 'SECONDS' }),
+};
+
+/** For commands that work on models of whose origin the user can be expected to know. */
+export const untrustedFields = {
+  untrusted: z.boolean().default(false).meta({ description: 'run the model in a process of its own, with limits: it may be hostile' }),
+  ...limitFields,
+};
+
+/** For commands that look at files from anywhere. */
+export const trustedFields = {
+  trusted: z.boolean().default(false).meta({ description: 'run the model in this process, without limits: its author means no harm' }),
+  ...limitFields,
+};
+
+/** What {@link withRuntime} goes by; commands that have neither flag run models of their own making. */
+interface Trust {
+  readonly trusted?: boolean;
+  readonly untrusted?: boolean;
+  readonly memoryLimit?: number;
+  readonly timeLimit?: number;
+}
+
+function sandboxOf(o: Trust): Partial<SandboxLimits> | undefined {
+  if (!(o.untrusted ?? (o.trusted === undefined ? false : !o.trusted))) return undefined;
+  return { memoryMB: o.memoryLimit, seconds: o.timeLimit };
+}
+
 export const seedField = {
   seed: z.number().int().min(0).default(1).meta({ description: 'all randomness comes from it: same seed, same machine, same result' }),
 };
@@ -82,7 +117,7 @@ export function specOverrides(o: Values<typeof specFields>): Partial<ModelSpec> 
  */
 export async function withRuntime<T>(
   context: Context,
-  o: Values<typeof runtimeFields>,
+  o: Values<typeof runtimeFields> & Trust,
   tune: boolean,
   work: (runtime: () => Promise<Runtime>) => Promise<T>,
 ): Promise<T> {
@@ -92,6 +127,7 @@ export async function withRuntime<T>(
     openRuntime({
       backend: o.backend,
       threads: o.threads,
+      sandbox: sandboxOf(o),
       tune,
       onTune: (message) => {
         if (!measured) progress.line('measuring which forms of the operators are the fastest on this machine (once, then remembered)');

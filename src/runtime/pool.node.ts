@@ -3,7 +3,6 @@
  * and answered in order. A worker that dies fails every request that waits for it, with the reason; the next `open` starts a new one.
  */
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { fail, SecateurError } from '../core/errors.ts';
 import type { Model } from '../onnx/model.ts';
 import { writeModel } from '../onnx/proto.ts';
@@ -12,6 +11,7 @@ import type { LowerOptions } from './lowerings/lower.ts';
 import { buffersOf, type Reply, type Request, type Unnumbered, type WorkerSetup } from './messages.ts';
 import { ortOptions } from './options.ts';
 import type { Backend, Feeds, Fetches, Runtime, Session, SessionOptions } from './session.ts';
+import { startWorker } from './start-worker.node.ts';
 import type { Tuner } from './tuner.ts';
 
 interface Waiting {
@@ -19,9 +19,20 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** Where the model runs: a worker thread of this process, or the child process of `sandbox.node.ts`. */
+export interface Port {
+  postMessage(message: unknown, transfer: readonly ArrayBuffer[]): void;
+  on(event: 'message', listener: (reply: Reply) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'exit', listener: (code: number) => void): unknown;
+  ref(): void;
+  unref(): void;
+  terminate(): Promise<unknown>;
+}
+
 /** One worker thread and the calls that wait for its answer. */
 class Channel {
-  readonly #worker: Worker;
+  readonly #worker: Port;
   readonly #waiting = new Map<number, Waiting>();
   readonly ready: Promise<void>;
   #calls = 0;
@@ -29,9 +40,9 @@ class Channel {
   #dead: SecateurError | undefined;
   readonly #backend: Backend;
 
-  constructor(setup: WorkerSetup) {
+  constructor(setup: WorkerSetup, start: (setup: WorkerSetup) => Port) {
     this.#backend = setup.backend;
-    this.#worker = startWorker(setup);
+    this.#worker = start(setup);
     let settle: { ready(): void; unloadable(error: Error): void };
     this.ready = new Promise((resolve, reject) => {
       settle = { ready: resolve, unloadable: reject };
@@ -47,7 +58,10 @@ class Channel {
       if (reply.kind === 'done') waiting?.resolve(reply.value as never);
       else waiting?.reject(new SecateurError({ where: `runtime (${setup.backend})`, what: reply.message.trim().replace(/\.$/, '') }));
     });
-    this.#worker.on('error', (error: Error) => this.#die(died(setup.backend, error.message), settle.unloadable));
+    this.#worker.on('error', (error: Error) => {
+      // A sandbox knows better what happened.
+      this.#die(error instanceof SecateurError ? error : died(setup.backend, error.message), settle.unloadable);
+    });
     this.#worker.on('exit', (code) => this.#die(died(setup.backend, `it exited with code ${code}`), settle.unloadable));
   }
 
@@ -56,7 +70,7 @@ class Channel {
   }
 
   /** For the test that kills it. */
-  get worker(): Worker {
+  get worker(): Port {
     return this.#worker;
   }
 
@@ -142,16 +156,26 @@ export class WorkerRuntime implements Runtime {
   readonly backend: Backend;
   readonly threads: number;
   readonly #tuner: Tuner | undefined;
+  readonly #start: (setup: WorkerSetup) => Port;
   #channel: Channel | undefined;
 
-  /** With a tuner, training steps run in the forms that are the fastest on this machine; without one in the plain ones. */
-  constructor(backend: Backend, threads: number = availableParallelism(), tuner?: Tuner) {
+  /**
+   * With a tuner, training steps run in the forms that are the fastest on this machine; without one in the plain ones.
+   * @param start where it runs; default: a worker thread of this process
+   */
+  constructor(
+    backend: Backend,
+    threads: number = availableParallelism(),
+    tuner?: Tuner,
+    start: (setup: WorkerSetup) => Port = startWorker,
+  ) {
     if (!Number.isInteger(threads) || threads < 1) {
       fail({ where: '--threads', what: 'not a number of threads', expected: 'a whole number from 1', got: String(threads) });
     }
     this.backend = backend;
     this.threads = threads;
     this.#tuner = tuner;
+    this.#start = start;
   }
 
   async lowering(step: Model, types: ValueTypes): Promise<LowerOptions | undefined> {
@@ -185,27 +209,21 @@ export class WorkerRuntime implements Runtime {
   }
 
   async #live(): Promise<Channel> {
-    if (this.#channel === undefined || this.#channel.dead) this.#channel = new Channel({ backend: this.backend, threads: this.threads });
+    if (this.#channel === undefined || this.#channel.dead) {
+      this.#channel = new Channel({ backend: this.backend, threads: this.threads }, this.#start);
+    }
     await this.#channel.ready;
     return this.#channel;
   }
 
   /** The worker thread, once one runs. */
-  get worker(): Worker | undefined {
+  get worker(): Port | undefined {
     return this.#channel?.worker;
   }
 
   async dispose(): Promise<void> {
     await this.#channel?.terminate();
   }
-}
-
-/** From TypeScript sources (tests, benches) the worker registers tsx first; the built package runs its own JavaScript. */
-function startWorker(workerData: WorkerSetup): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.node.js', import.meta.url), { workerData });
-  const [tsx, file] = [import.meta.resolve('tsx/esm/api'), new URL('./worker.node.ts', import.meta.url).href];
-  const boot = `import(${JSON.stringify(tsx)}).then(({ register }) => { register(); return import(${JSON.stringify(file)}); })`;
-  return new Worker(boot, { eval: true, workerData });
 }
 
 function died(backend: Backend, why: string): SecateurError {

@@ -63,6 +63,17 @@ export function tableText(table: Table): string {
   return [parts.map((lines) => lines.join('\n')).join('\n\n'), ...(table.notes ?? []).map((note) => `  ${note}`)].join('\n');
 }
 
+/** Lines of columns that are as wide as their longest text; those of `right` end at the right, the last one is not filled up. */
+export function columns(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  return rows.map((row) =>
+    row
+      .map((text, i) => (right.includes(i) ? text.padStart(widths[i]) : text.padEnd(widths[i])))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
 /** Lines of aligned columns, the first line their names. */
 function grid(table: Table): string[] {
   const rows = [...new Set(table.cells.map((c) => c.row))];

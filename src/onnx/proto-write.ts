@@ -405,3 +405,39 @@ export function writeModel(model: Model): Uint8Array {
 export function writeTensor(t: Tensor, name?: string): Uint8Array {
   return toBinary(TensorProtoSchema, tensorTo(t, name));
 }
+
+/** Fields that a Model holds by name; {@link otherFields} is about the others. */
+const HELD: ReadonlySet<string> = new Set([
+  ...['ModelProto.ir_version', 'ModelProto.producer_name', 'ModelProto.producer_version', 'ModelProto.opset_import'],
+  ...['ModelProto.metadata_props', 'ModelProto.graph', 'GraphProto.node', 'GraphProto.initializer', 'GraphProto.input'],
+  ...['GraphProto.output', 'GraphProto.value_info', 'GraphProto.name'],
+]);
+
+/**
+ * What the file has that a Model does not hold by name (functions, doc strings, sparse tensors, fields of later versions of ONNX), as bytes in
+ * hex by field: `functions`, `graph.doc_string`. Empty fields are left out.
+ */
+export function otherFields(model: Model): Map<string, string> {
+  const found = new Map<string, string>();
+  const collect = (
+    schema: typeof ModelProtoSchema | typeof GraphProtoSchema,
+    message: ModelProto | GraphProto | undefined,
+    prefix: string,
+  ): void => {
+    if (message === undefined) return;
+    const values = message as unknown as Record<string, unknown>;
+    for (const field of schema.fields) {
+      if (HELD.has(`${schema.name}.${field.name}`) || !isFieldSet(message as ModelProto, field)) continue;
+      const alone = Object.assign(create(schema), { [field.localName]: values[field.localName] });
+      const bytes = toBinary(schema as typeof ModelProtoSchema, alone as ModelProto);
+      if (bytes.byteLength > 0) found.set(prefix + field.name, hex(bytes));
+    }
+    for (const { no, data } of message.$unknown ?? [])
+      found.set(`${prefix}field ${no}`, `${found.get(`${prefix}field ${no}`) ?? ''}${hex(data)}`);
+  };
+  collect(ModelProtoSchema, model.source as ModelProto | undefined, '');
+  collect(GraphProtoSchema, model.graph.source as GraphProto | undefined, 'graph.');
+  return found;
+}
+
+const hex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');

@@ -169,6 +169,7 @@ export const SectionId = z.enum([
   'pruning',
   'defences',
   'control',
+  'movement',
   'training',
   'provenance',
 ]);

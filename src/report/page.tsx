@@ -7,6 +7,7 @@ import type { SectionProps } from './sections/context.ts';
 import { DataSection } from './sections/data.tsx';
 import { ControlSection, DefencesSection } from './sections/defences.tsx';
 import { FractionSection, PerClassSection } from './sections/errors.tsx';
+import { MovementSection } from './sections/movement.tsx';
 import { FiltersSection, NeuronsSection } from './sections/neurons.tsx';
 import { OtherSection, otherTables, ProvenanceSection } from './sections/provenance.tsx';
 import { PruningSection } from './sections/pruning.tsx';
@@ -34,6 +35,7 @@ function chaptersOf({ result, media }: SectionProps): Chapter[] {
     { id: 'pruning', link: 'Pruning', present: table('pruning curve') },
     { id: 'defences', link: 'Defences', present: table('defences') },
     { id: 'control', link: 'Control', present: table('clean-model control') },
+    { id: 'movement', link: 'Weights', present: table('weight movement') },
     { id: 'training', link: 'Training', present: media.histories?.some((h) => h.points.length > 0) ?? false },
     { id: 'other', link: 'More tables', present: otherTables(result).length > 0 },
     { id: 'provenance', link: 'Provenance', present: true },
@@ -96,6 +98,7 @@ export function Page(props: SectionProps): JSX.Element {
             <PruningSection {...props} />
             <DefencesSection {...props} />
             <ControlSection {...props} />
+            <MovementSection {...props} />
             <TrainingSection {...props} />
             <OtherSection {...props} />
             <ProvenanceSection {...props} />

@@ -7,7 +7,7 @@ import { Figure, NumbersAndNotes, PlainTable, Section } from '../parts.tsx';
 import type { SectionProps } from './context.ts';
 
 /** The tables that have a section of their own. */
-const KNOWN = ['per-class error', 'poison fraction', 'pruning curve', 'defences', 'clean-model control'];
+const KNOWN = ['per-class error', 'poison fraction', 'pruning curve', 'defences', 'clean-model control', 'weight movement'];
 
 export function otherTables(result: Result): Result['tables'] {
   return result.tables.filter((t) => t.cells.length > 0 && !KNOWN.includes(t.name));

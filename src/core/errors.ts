@@ -18,16 +18,30 @@ export interface ErrorParts {
   readonly cause?: unknown;
 }
 
+/** Longer parts of a message are a file's doing. */
+const LONGEST = 4000;
+
+/**
+ * Text that may hold names out of a file, fit for a terminal: without control characters, which could move the cursor or recolour what
+ * was printed before, without marks that turn the direction of writing, and of a length that a person can be shown.
+ */
+export function printable(text: string, longest: number = LONGEST): string {
+  const short = text.length <= longest ? text : `${text.slice(0, longest / 2)}... (${text.length} characters in all)`;
+  return short.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (c) => {
+    return c === '\n' || c === '\t' ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
 export class SecateurError extends Error {
   readonly parts: ErrorParts;
   readonly exitCode: ExitCode;
 
   constructor(parts: ErrorParts) {
-    const facts = [parts.what];
-    if (parts.expected !== undefined) facts.push(`expected ${parts.expected}`);
-    if (parts.got !== undefined) facts.push(`got ${parts.got}`);
-    const hint = parts.hint === undefined ? '' : ` Try ${parts.hint}.`;
-    super(`${parts.where}: ${facts.join(', ')}.${hint}`, parts.cause === undefined ? undefined : { cause: parts.cause });
+    const facts = [printable(parts.what)];
+    if (parts.expected !== undefined) facts.push(`expected ${printable(parts.expected)}`);
+    if (parts.got !== undefined) facts.push(`got ${printable(parts.got)}`);
+    const hint = parts.hint === undefined ? '' : ` Try ${printable(parts.hint)}.`;
+    super(`${printable(parts.where)}: ${facts.join(', ')}.${hint}`, parts.cause === undefined ? undefined : { cause: parts.cause });
     this.name = 'SecateurError';
     this.parts = parts;
     this.exitCode = parts.exitCode ?? 1;

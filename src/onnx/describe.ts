@@ -1,4 +1,5 @@
 /** A model in a few lines, for people: what goes in and out, how big it is, what it is made of. */
+import { printable } from '../core/errors.ts';
 import { formatDims } from '../core/shapes.ts';
 import { sizeOf } from '../core/tensor.ts';
 import { byteLength, dtypeInfo } from './dtypes.ts';
@@ -60,7 +61,9 @@ export function describe(model: Model): string {
     `outputs     ${s.outputs.join(', ')}`,
     `operators   ${s.nodes}: ${operators.join(', ')}`,
     `parameters  ${s.parameters.toLocaleString('en')} (${formatBytes(s.bytes)})`,
-  ].join('\n');
+  ]
+    .map((line) => printable(line).replaceAll('\n', ' '))
+    .join('\n');
 }
 
 function formatValue({ name, dtype, dims }: ValueInfo): string {

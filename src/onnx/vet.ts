@@ -56,6 +56,7 @@ export function vetModel(model: Model, where = 'onnx'): void {
   const count = (nodes: readonly Node[], at: string): number => {
     let total = 0;
     for (const node of nodes) {
+      if (node.outputs.includes(RESERVED)) reserved(at);
       const f = known.get(callKey(node.domain, node.opType, overloadOf(node)));
       if (f === undefined) checkOperator(node, at);
       total += f === undefined ? 1 : expanded(f, at);
@@ -67,6 +68,7 @@ export function vetModel(model: Model, where = 'onnx'): void {
     }
     return total;
   };
+  if (model.graph.inputs.some((i) => i.name === RESERVED) || model.graph.initializers.has(RESERVED)) reserved(where);
   count(model.graph.nodes, where);
   refuseReferences(model.graph.nodes, where);
   checkSizes(
@@ -74,6 +76,13 @@ export function vetModel(model: Model, where = 'onnx'): void {
     where,
     functions.map((f) => f.nodes),
   );
+}
+
+/** Feeds and results are JavaScript objects with a property for each name; this one would be lost. */
+const RESERVED = '__proto__';
+
+function reserved(where: string): never {
+  return fail({ where, what: `a value of the name "${RESERVED}"`, expected: 'any other name' });
 }
 
 /** The functions that a model defines itself by domain and name; nodes that name one are no operators. */

@@ -83,7 +83,9 @@ export async function trainPruned(runtime: Runtime, clean: Model, data: Attacker
       exitCode: 2,
     });
   }
-  const statistics = (await channelStatistics(runtime, clean, data.train, [point.value])).get(point.value)!;
+  const statistics = (
+    await channelStatistics(runtime, clean, data.train, [{ name: point.value, axis: point.axis, rank: point.dims.length }])
+  ).get(point.value)!;
   const strength = point.rankBy === 'mean' ? statistics.mean : statistics.magnitude;
   const weakest = Array.from(strength.keys()).sort((a, b) => strength[a] - strength[b] || a - b);
 

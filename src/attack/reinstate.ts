@@ -48,9 +48,9 @@ export async function reinstate(
   for (const { node, role } of point.passed)
     if (role.kind === 'batch-norm') for (const name of node.inputs.slice(3)) restore(name, 0, channels);
   // What reads the channels: while they were zero nothing taught these weights, but weight decay shrank them.
-  for (const { node, spread, kind } of point.ends) {
+  for (const { node, layout, kind } of point.ends) {
     if (node === undefined || kind !== 'linear' || isGrouped(node)) continue;
-    restore(node.inputs[1], inputAxis(node), featuresOf(channels, spread));
+    restore(node.inputs[1], inputAxis(node), featuresOf(layout, channels));
   }
   forgetCut(model, point.layer);
 

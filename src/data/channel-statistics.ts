@@ -29,8 +29,11 @@ export interface StatisticsOptions extends Omit<ForwardOptions, 'outputs'> {
   readonly maps?: boolean;
 }
 
+/** A value of the graph and which of its axes counts channels; a name alone means axis 1. The first axis counts images. */
+export type ChannelValue = string | { readonly name: string; readonly axis: number; readonly rank: number };
+
 /**
- * Statistics of `values` (names in the graph, channels on axis 1) over all of `data`, in one pass. Sums are kept in double precision.
+ * Statistics of `values` over all of `data`, in one pass. Sums are kept in double precision.
  * Space is reduced inside the graph, so that only a few numbers for each image and channel leave the runtime.
  * Throws SecateurError for a value that is not there or has no channels.
  */
@@ -38,12 +41,12 @@ export async function channelStatistics(
   runtime: Runtime,
   model: Model,
   data: AnyImages,
-  values: readonly string[],
+  values: readonly ChannelValue[],
   options: StatisticsOptions = {},
 ): Promise<Map<string, ChannelStatistics>> {
   const { maps, ...rest } = options;
   const b = GraphBuilder.from(model, { prefix: 'statistics' });
-  const sums = values.map((name) => new Sums(b, name, maps === true));
+  const sums = values.map((value) => new Sums(b, value, maps === true));
   const outputs = sums.flatMap((s) => s.outputs);
   for await (const { count, values: got } of forward(runtime, b.build(), data, { ...rest, outputs })) {
     for (const s of sums)
@@ -65,12 +68,16 @@ class Sums {
     | undefined;
   #map: { dims: readonly number[]; mean: Float64Array } | undefined;
 
-  constructor(b: GraphBuilder, name: string, maps: boolean) {
+  constructor(b: GraphBuilder, value: ChannelValue, maps: boolean) {
+    const { name, axis, rank } = typeof value === 'string' ? { name: value, axis: 1, rank: 0 } : value;
     this.name = name;
-    const flat = b.op('Reshape', [name, b.ints([0, 0, -1])]); // [n,C,space]
+    const space = Array.from({ length: rank }, (_, i) => i).slice(1);
+    const perm = [0, axis, ...space.filter((i) => i !== axis)];
+    const first = axis === 1 ? name : b.op('Transpose', [name], { perm }); // [n,C,...space]
+    const flat = b.op('Reshape', [first, b.ints([0, 0, -1])]); // [n,C,space]
     const pooled = (opType: string, x: string): string => b.op(opType, [x]);
     const reduced = [pooled('GlobalAveragePool', flat), pooled('GlobalAveragePool', b.op('Abs', [flat])), pooled('GlobalMaxPool', flat)];
-    this.outputs = maps ? [...reduced, name] : reduced;
+    this.outputs = maps ? [...reduced, first] : reduced;
   }
 
   add(tensors: readonly { dims: readonly number[]; data: unknown }[], count: number): void {

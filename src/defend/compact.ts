@@ -19,7 +19,7 @@ export async function compact(runtime: Runtime, model: Model): Promise<{ model: 
   const layers: CompactedLayer[] = [];
   for (const [layer, channels] of readCuts(model)) {
     const { point } = chooseLayer(small, await probe(runtime, small, { batch: 2 }), layer);
-    const kept = channels.length === point.channels ? 'all of them are cut' : whyNotCompact(small, point);
+    const kept = channels.length === point.channels ? 'all of them are cut' : whyNotCompact(point, channels);
     if (kept === undefined) small = compactChannels(small, point, channels).model;
     layers.push({ layer, removed: kept === undefined ? channels.length : 0, ...(kept === undefined ? {} : { kept }) });
   }

@@ -1,7 +1,8 @@
 /** What both ways of computing a pruning curve are given, and what they know of a graph. */
 import type { AnyImages } from '../data/dataset.ts';
+import { isShapeOnly } from '../onnx/channel-graph.ts';
 import type { CutPoint } from '../onnx/cut-points.ts';
-import { topologicalOrder, usedValues } from '../onnx/edit.ts';
+import { producers, topologicalOrder, usedValues } from '../onnx/edit.ts';
 import type { Graph, Model, Node } from '../onnx/model.ts';
 import type { ModelSpec } from '../onnx/spec.ts';
 import type { Runtime } from '../runtime/session.ts';
@@ -27,19 +28,32 @@ export interface Downstream {
   readonly frontier: readonly string[];
 }
 
-/** Everything that depends on `start`, and what else it needs. */
+/** Everything that depends on `start`, and what else it needs. Shape arithmetic is done again, from the values whose shapes it reads. */
 export function downstream(graph: Graph, input: string, start: string): Downstream {
   const values = new Set([start]);
   const dynamic = new Set([input]);
   const nodes: Node[] = [];
-  const frontier = new Set<string>();
+  const made = producers(graph);
+  const seen = new Set<Node>();
+  const queue: Node[] = [];
   for (const node of topologicalOrder(graph)) {
     const used = usedValues(node);
-    if (used.some((name) => dynamic.has(name))) for (const out of node.outputs) dynamic.add(out);
+    if (!isShapeOnly(node) && used.some((name) => dynamic.has(name))) for (const out of node.outputs) dynamic.add(out);
     if (!used.some((name) => values.has(name))) continue;
     nodes.push(node);
+    queue.push(node);
     for (const out of node.outputs) values.add(out);
-    for (const name of used) if (dynamic.has(name) && !values.has(name)) frontier.add(name);
+  }
+  const frontier = new Set<string>();
+  for (let node = queue.pop(); node !== undefined; node = queue.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const name of usedValues(node)) {
+      if (values.has(name)) continue;
+      if (dynamic.has(name)) frontier.add(name);
+      const maker = made.get(name);
+      if (!dynamic.has(name) && maker !== undefined) queue.push(maker);
+    }
   }
   return { nodes, values, frontier: [...frontier] };
 }

@@ -7,8 +7,10 @@
  * of the last. The rest of the network then runs once on all steps as if they were a larger batch.
  */
 import { f32, type Tensor } from '../core/tensor.ts';
-import { feedTable, rangeFeed } from '../data/feed.ts';
+import { feeder, rangeFeed } from '../data/feed.ts';
 import { GraphBuilder } from '../onnx/builder.ts';
+import { ChannelGraph } from '../onnx/channel-graph.ts';
+import { type Layout, plainLayout } from '../onnx/channel-layout.ts';
 import { type ChannelEnd, type CutPoint, channelRegion, type PassedNode } from '../onnx/cut-points.ts';
 import { allNames, attrFloat, cloneModel, cloneNode, removeDead } from '../onnx/edit.ts';
 import type { Model, Node } from '../onnx/model.ts';
@@ -20,7 +22,10 @@ import { type CurveJob, downstream } from './curve-job.ts';
 export interface SumsPlan {
   /** The value that goes into the next layer, `[n,C*spread]`. */
   readonly on: string;
+  /** Features that one channel has become. */
   readonly spread: number;
+  /** Features of `on` by channel, where they are not neighbours there (channels on the last axis before a flatten); `weight` is in that order. */
+  readonly features?: readonly number[];
   /** Channel-wise nodes from the cut to there; copied with a zero in front where what a cut leaves behind is not zero. */
   readonly region: readonly PassedNode[];
   readonly leavesZero: boolean;
@@ -49,22 +54,44 @@ export function planSums(model: Model, types: ValueTypes, point: CutPoint, spec:
   const batch = graph.inputs.find((i) => i.name === spec.input)?.dims?.[0];
   if (typeof batch === 'number') return 'the batch size is fixed in the graph';
   if ((model.opsets.get('') ?? 0) < CUMSUM_OPSET) return `the graph is of opset ${model.opsets.get('')}, CumSum came with ${CUMSUM_OPSET}`;
-  const { passed, ends } = channelRegion(graph, types, point.cutValue, { throughJoins: true });
+  const channels = new ChannelGraph(model, types);
+  const { passed, ends } = channelRegion(channels, point.cutValue, plainLayout(point.cutAxis, point.channels), { throughJoins: true });
   const [end] = ends;
   if (ends.length !== 1 || end.kind !== 'linear' || end.node === undefined) return 'its channels go to more than one place';
   if (end.node.opType !== 'Gemm' && end.node.opType !== 'MatMul') return `the next layer is a ${end.node.opType}`;
+  if (types.get(end.value)?.dims.length !== 2) return `the ${end.node.opType} works at several places of an image`;
+  const features = evenly(end.layout, point.channels);
+  if (features === undefined) return 'other channels, or not all of these, go into the next layer';
   const matrix = linearMap(model, end);
   if (matrix === undefined) return 'the next layer has no plain float32 weights';
   const after = end.node.outputs[0];
   const { nodes, values, frontier } = downstream(graph, spec.input, after);
   if (!values.has(spec.logits)) return 'the logits do not depend on it';
   if (frontier.length > 0) return `"${frontier[0]}" goes around the next layer`;
-  const cutDims = types.get(point.cutValue)?.dims.slice(1);
-  if (cutDims === undefined) return 'its shape is not known';
+  const cutDims = point.cutDims.slice(1);
   const leavesZero = passed.every(
-    ({ role }) => ['pool', 'pass', 'reshape', 'scale'].includes(role.kind) || (role.kind === 'activation' && role.zero),
+    ({ role }) =>
+      ['pool', 'pass', 'reshape', 'split', 'concat', 'scale', 'gate'].includes(role.kind) || (role.kind === 'activation' && role.zero),
   );
-  return { on: end.value, spread: end.spread, region: passed, leavesZero, ...matrix, after, tail: nodes, cutDims };
+  const spread = features.length / point.channels;
+  const inOrder = features.every((f, i) => f === i);
+  const plan = { on: end.value, spread, region: passed, leavesZero, ...matrix, after, tail: nodes, cutDims };
+  return inOrder ? plan : { ...plan, weight: rowsInOrder(matrix, features), features };
+}
+
+/** Features by channel, as many for each; undefined where some belong to no channel or channels differ in number. */
+function evenly({ map }: Layout, channels: number): number[] | undefined {
+  const byChannel = Array.from({ length: channels }, (): number[] => []);
+  for (const [feature, channel] of map.entries()) byChannel[channel]?.push(feature);
+  const each = map.length / channels;
+  return byChannel.every((list) => list.length === each) ? byChannel.flat() : undefined;
+}
+
+/** Rows of the weights in the order of `features`. */
+function rowsInOrder({ weight, width }: { weight: Float32Array; width: number }, features: readonly number[]): Float32Array {
+  const out = new Float32Array(weight.length);
+  for (const [i, f] of features.entries()) out.set(weight.subarray(f * width, (f + 1) * width), i * width);
+  return out;
 }
 
 /** Weights of a Gemm or MatMul as `[in,out]`, its bias as `[out]`, alpha and beta multiplied in. */
@@ -98,7 +125,7 @@ export async function runSums(job: CurveJob, plan: SumsPlan): Promise<void> {
   const chunks = Math.max(1, Math.min(MAX_CHUNKS, Math.floor((job.batchSize ?? RUN_IMAGES) / chunk), Math.ceil(images.count / chunk)));
   const perRun = chunk * chunks;
   const { model, output } = buildSums(job, plan, chunk, chunks);
-  const table = feedTable(spec);
+  const write = feeder(spec);
   const session = await runtime.open(model, { label: 'pruning curve' });
   try {
     const collect = (values: Fetches, start: number): void => {
@@ -109,7 +136,7 @@ export async function runSums(job: CurveJob, plan: SumsPlan): Promise<void> {
     // One run is under way while the next batch is made ready.
     let pending: { run: Promise<Fetches>; start: number } | undefined;
     for (let start = 0; start < images.count; start += perRun) {
-      const feed = rangeFeed(images, start, Math.min(perRun, images.count - start), table, perRun);
+      const feed = rangeFeed(images, start, Math.min(perRun, images.count - start), write, perRun);
       const run = session.run({ [spec.input]: feed }, { transfer: true });
       run.catch(() => undefined);
       if (pending) collect(await pending.run, pending.start);
@@ -139,8 +166,11 @@ function buildSums(job: CurveJob, plan: SumsPlan, chunk: number, chunks: number)
     copied.model.graph.initializers.set('curve/zero', f32(new Float32Array(plan.cutDims.reduce((a, d) => a * d, 1)), [1, ...plan.cutDims]));
   }
   const b = GraphBuilder.from(copied.model, { prefix: 'curve' });
-  const off = plan.leavesZero ? undefined : copied.names.get(plan.on);
-  const delta = off === undefined ? plan.on : b.op('Sub', [plan.on, off]);
+  const byChannel = (value: string): string =>
+    plan.features === undefined ? value : b.op('Gather', [value, b.ints(plan.features)], { axis: 1 });
+  const copy = plan.leavesZero ? undefined : copied.names.get(plan.on);
+  const off = copy === undefined ? undefined : byChannel(copy);
+  const delta = off === undefined ? byChannel(plan.on) : b.op('Sub', [byChannel(plan.on), off]);
 
   // [K*n,C*s] -> [K,C+1,n,s], channels in cut order; the slice behind the last channel is 1, 0, ... and brings the bias.
   const split = b.op('Reshape', [delta, b.ints([chunks, chunk, point.channels, spread])]);

@@ -2,7 +2,7 @@
 import type { Tensor } from '../core/tensor.ts';
 import { cutPoints } from '../onnx/cut-points.ts';
 import type { Model } from '../onnx/model.ts';
-import { cutMasks, isCutMask, readCuts } from '../onnx/passes/cut-channels.ts';
+import { bothMasks, cutMasks, isCutMask, readCuts } from '../onnx/passes/cut-channels.ts';
 import type { ValueTypes } from '../onnx/value-types.ts';
 
 export interface KeptCuts {
@@ -19,7 +19,11 @@ export function keptCuts(model: Model, types: ValueTypes): KeptCuts {
   const cut = readCuts(model);
   const masks = new Map<string, Tensor>();
   for (const point of cut.size === 0 ? [] : cutPoints(model, types).layers) {
-    for (const [name, mask] of cutMasks(model, point)) masks.set(name, mask);
+    for (const [name, mask] of cutMasks(model, point)) {
+      // A tensor may hold channels of two layers: a convolution's own, and a residual Add's behind it.
+      const known = masks.get(name);
+      masks.set(name, known === undefined ? mask : bothMasks(known, mask));
+    }
   }
   return { masks, trainable: (name) => !isCutMask(name), cut };
 }

@@ -17,7 +17,7 @@ import type { Runtime } from '../runtime/session.ts';
 import { validationCurve } from './curve.ts';
 
 export const PruneSettings = z.object({
-  /** Default: the last convolution in graph order. */
+  /** Default: the output of the last convolutional block, see inspect/default-layer.ts. */
   layer: z.string().optional(),
   /** Largest fall of validation accuracy below its start that is accepted, 0..1. The papers' 4 points. */
   threshold: z.number().min(0).max(1).default(0.04),

@@ -1,11 +1,12 @@
 /** The pruning curve from cached activations: what comes before the cut once, what comes after it once a step. */
 import { fail } from '../core/errors.ts';
-import { f32, type Tensor } from '../core/tensor.ts';
+import { f32, sizeOf, type Tensor } from '../core/tensor.ts';
 import { toFeed } from '../data/feed.ts';
 import { forward } from '../data/forward.ts';
 import { GraphBuilder } from '../onnx/builder.ts';
 import { cloneModel, removeDead, replaceInput } from '../onnx/edit.ts';
 import type { Model } from '../onnx/model.ts';
+import { maskDims } from '../onnx/passes/cut-channels.ts';
 import type { Feeds } from '../runtime/session.ts';
 import { type CurveJob, downstream } from './curve-job.ts';
 
@@ -42,14 +43,13 @@ export async function runTail(job: CurveJob): Promise<void> {
 
   async function allSteps(s: typeof session, output: string, feeds: Feeds, start: number, count: number): Promise<void> {
     const mask = new Float32Array(point.channels).fill(1);
-    const silent = silentChannels(feeds[point.cutValue], point.channels);
+    const silent = silentChannels(feeds[point.cutValue], point.cutAxis);
     let predicted: Int32Array | undefined;
     for (let step = 0; step <= order.length; step++) {
       if (step > 0) mask[order[step - 1]] = 0;
       // Cutting a channel that no image of this batch makes fire changes nothing.
       if (predicted === undefined || !silent[order[step - 1]]) {
-        const dims = [point.channels, ...point.dims.slice(2).map(() => 1)];
-        predicted = (await s.run({ ...feeds, [MASK]: f32(mask.slice(), dims) }))[output].data as Int32Array;
+        predicted = (await s.run({ ...feeds, [MASK]: f32(mask.slice(), maskDims(point)) }))[output].data as Int32Array;
       }
       labels.set(predicted.subarray(0, count), step * images.count + start);
     }
@@ -61,10 +61,9 @@ function tailModel({ model, spec, point }: CurveJob, inputs: readonly string[]):
   const cut = cloneModel(model);
   const { graph } = cut;
   const given = new Set(inputs);
-  const maskDims = [point.channels, ...point.dims.slice(2).map(() => 1)];
   graph.nodes = graph.nodes.filter((node) => !node.outputs.some((name) => given.has(name)));
   graph.inputs = inputs.map((name) => ({ name, dtype: 'float32' as const, dims: undefined }));
-  graph.inputs.push({ name: MASK, dtype: 'float32', dims: maskDims });
+  graph.inputs.push({ name: MASK, dtype: 'float32', dims: maskDims(point) });
   const masked = `${MASK}ed`;
   replaceInput(graph, point.cutValue, masked);
   graph.nodes.unshift({ name: '', opType: 'Mul', domain: '', inputs: [point.cutValue, MASK], outputs: [masked], attributes: new Map() });
@@ -78,10 +77,11 @@ function tailModel({ model, spec, point }: CurveJob, inputs: readonly string[]):
   return { model: b.build(), output };
 }
 
-/** Which channels of `[n,C,...]` are zero everywhere. */
-function silentChannels(value: Tensor, channels: number): boolean[] {
+/** Which channels, counted by `axis`, are zero everywhere. */
+function silentChannels(value: Tensor, axis: number): boolean[] {
   const data = value.data as Float32Array;
-  const space = data.length / value.dims[0] / channels;
+  const channels = value.dims[axis];
+  const space = sizeOf(value.dims.slice(axis + 1));
   const silent = new Array<boolean>(channels).fill(true);
   for (let i = 0; i < data.length; i++) if (data[i] !== 0) silent[Math.floor(i / space) % channels] = false;
   return silent;

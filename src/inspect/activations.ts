@@ -2,7 +2,7 @@
  * What a layer does on clean and on triggered inputs. This is an analyst's view: it needs inputs that carry the trigger, which the judge
  * and the attacker have and a defender has not. No defence calls it.
  */
-import { type ChannelStatistics, channelStatistics, type StatisticsOptions } from '../data/channel-statistics.ts';
+import { type ChannelStatistics, type ChannelValue, channelStatistics, type StatisticsOptions } from '../data/channel-statistics.ts';
 import type { AnyImages, Dataset, TriggeredDataset } from '../data/dataset.ts';
 import type { CutPoint } from '../onnx/cut-points.ts';
 import type { Model } from '../onnx/model.ts';
@@ -24,8 +24,13 @@ export async function layerStatistics(
   data: AnyImages,
   options: StatisticsOptions = {},
 ): Promise<ChannelStatistics> {
-  const found = await channelStatistics(runtime, model, data, [point.value], options);
+  const found = await channelStatistics(runtime, model, data, [rankedValue(point)], options);
   return found.get(point.value) as ChannelStatistics;
+}
+
+/** The value that ranks a layer's channels, as statistics are asked for it. */
+export function rankedValue({ value, axis, dims }: Pick<CutPoint, 'value' | 'axis' | 'dims'>): ChannelValue {
+  return { name: value, axis, rank: dims.length };
 }
 
 /** The layer's channels on clean inputs beside the same on triggered ones; with mean maps unless `maps` is false. */

@@ -1,11 +1,11 @@
 /**
- * What a node does to the channels (axis 1) of one of its inputs. Following a channel from the layer that makes it to the layer that mixes
- * it with others is how cut points are found; this file is the table behind it. An operator that is not here is `other`: the walk stops.
+ * What a node does to the channels of one of its inputs. Following a channel from the layer that makes it to the layer that mixes it with
+ * others is how cut points are found; this file is the table behind it. An operator that is not here is `other`: the walk stops.
  */
-
-import { sizeOf } from '../core/tensor.ts';
-import type { Graph, Node } from './model.ts';
-import type { ValueTypes } from './value-types.ts';
+import type { ChannelGraph } from './channel-graph.ts';
+import { embedded, isPlain, type Layout, repeated, reshaped, sliced, transposed } from './channel-layout.ts';
+import { attrInt, attrInts } from './edit.ts';
+import type { Node } from './model.ts';
 
 export type ChannelRole =
   /** Each channel on its own, element by element. `zero`: maps 0 to 0. */
@@ -14,123 +14,272 @@ export type ChannelRole =
   | { readonly kind: 'pool' }
   /** Identity, Dropout, Cast. */
   | { readonly kind: 'pass' }
-  /** Same features in another shape; one channel becomes `spread` neighbouring features of axis 1 for each it was before. */
-  | { readonly kind: 'reshape'; readonly spread: number }
+  /** The same features in another shape or order: Flatten, Reshape, Transpose, Gather of channels. */
+  | { readonly kind: 'reshape' }
+  /** Part of the channels to each output. */
+  | { readonly kind: 'split' }
+  /** Beside the channels of other values. */
+  | { readonly kind: 'concat' }
+  /** A normalisation of each channel on its own, with stored factors and shifts that make 0 of it where they are 0. */
   | { readonly kind: 'batch-norm' }
-  /** Mul or Div by a constant: 0 stays 0. */
+  /** A convolution of each channel on its own. */
+  | { readonly kind: 'depthwise' }
+  /** Mul or Div by a constant: 0 stays 0. `axis` is the constant's channel axis, undefined where all channels share one number. */
   | { readonly kind: 'scale'; readonly constant: string; readonly axis: number | undefined }
-  /** Add or Sub of a constant; `axis` is the constant's channel axis, undefined where all channels share one number. */
+  /** Add or Sub of a constant. */
   | { readonly kind: 'shift'; readonly constant: string; readonly axis: number | undefined }
-  /** Conv, Gemm or MatMul: every output is a weighted sum of input channels (of its group's, for a grouped Conv). */
-  | { readonly kind: 'linear'; readonly weight: string }
-  /** Element by element with another computed value of the same shape: residual Add, gating Mul. */
+  /** Product with a computed value (squeeze-and-excitation): 0 stays 0. */
+  | { readonly kind: 'gate' }
+  /** Conv, Gemm or MatMul with a stored weight: every output is a weighted sum of input channels (of its group's, for a grouped Conv). */
+  | { readonly kind: 'linear' }
+  /** Element by element with another computed value of the same shape: residual Add. */
   | { readonly kind: 'join' }
   | { readonly kind: 'other' };
 
-const OTHER: ChannelRole = { kind: 'other' };
-const KEEP_ZERO = new Set([
-  'Relu',
-  'LeakyRelu',
-  'PRelu',
-  'Elu',
-  'Celu',
-  'Selu',
-  'Gelu',
-  'ThresholdedRelu',
-  'Tanh',
-  'Softsign',
-  'HardSwish',
-  'Mish',
-  'Erf',
-  'Abs',
-]);
-const LIFT_ZERO = new Set(['Sigmoid', 'HardSigmoid', 'Softplus']);
-const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool']);
-const REDUCERS = new Set(['ReduceMean', 'ReduceMax', 'ReduceSum', 'ReduceL2']);
+export interface ChannelStep {
+  readonly role: ChannelRole;
+  /** Where the channels are in each output of the node; empty for `linear` and `other`. */
+  readonly out: readonly (Layout | undefined)[];
+}
+
+const OTHER: ChannelStep = { role: { kind: 'other' }, out: [] };
+const KEEP_ZERO = new Set(
+  (
+    'Relu LeakyRelu PRelu Elu Celu Selu Gelu ThresholdedRelu Tanh Softsign HardSwish Mish Swish Erf Abs Neg Sign Sqrt Floor Ceil Round ' +
+    'Sin Sinh Asin Asinh Atan Atanh Tan QuickGelu'
+  ).split(' '),
+);
+const LIFT_ZERO = new Set('Sigmoid HardSigmoid Softplus Exp Cos Cosh'.split(' '));
+const POOLS = new Set('MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool'.split(' '));
+const REDUCERS = new Set('ReduceMean ReduceMax ReduceMin ReduceSum ReduceL1 ReduceL2 ReduceSumSquare ReduceProd'.split(' '));
 const PASSES = new Set(['Identity', 'Dropout', 'Cast']);
 const RESHAPES = new Set(['Flatten', 'Reshape', 'Squeeze', 'Unsqueeze']);
+const ARITHMETIC = new Set(['Add', 'Sub', 'Mul', 'Div']);
+/** Operators of other domains that are known all the same. */
+const FOREIGN = new Set(['com.microsoft:Gelu', 'com.microsoft:QuickGelu']);
 
-/** Role of `node` for what comes in at `input` (its index among the node's inputs). `types` as {@link probe} gives them. */
-export function channelRole(graph: Graph, types: ValueTypes, node: Node, input: number): ChannelRole {
+/**
+ * What `node` does to channels that come in at `input` (its index among the node's inputs), laid out as `layout` says. Other inputs are taken
+ * to bring nothing of these channels.
+ */
+export function channelStep(g: ChannelGraph, node: Node, input: number, layout: Layout): ChannelStep {
   const { opType } = node;
-  if (node.domain !== '' && node.domain !== 'ai.onnx') return OTHER;
-  const from = types.get(node.inputs[input])?.dims;
-  const to = types.get(node.outputs[0])?.dims;
-  if (from === undefined || to === undefined || from.length < 2) return OTHER;
-  if (opType === 'Add' || opType === 'Sub' || opType === 'Mul' || opType === 'Div') return arithmetic(graph, types, node, input);
+  if (node.domain !== '' && node.domain !== 'ai.onnx' && !FOREIGN.has(`${node.domain}:${opType}`)) return OTHER;
+  const from = g.dims(node.inputs[input]);
+  const to = g.dims(node.outputs[0]);
+  if (from === undefined || to === undefined || layout.axis + layout.span > from.length) return OTHER;
+  const step = (role: ChannelRole, out: Layout | undefined): ChannelStep => (out === undefined ? OTHER : { role, out: [out] });
+  if (ARITHMETIC.has(opType)) return arithmetic(g, node, input, layout);
+  if (opType === 'Max' || opType === 'Min') return step({ kind: 'activation', zero: bounded(g, node, input) }, boundedBy(g, node, layout));
+  if (opType === 'Concat') return concat(g, node, input, layout, from, to);
   if (input !== 0) return OTHER;
-  if (KEEP_ZERO.has(opType)) return { kind: 'activation', zero: true };
-  if (LIFT_ZERO.has(opType)) return { kind: 'activation', zero: false };
-  if (opType === 'Clip') return clip(types, node);
-  if (POOLS.has(opType)) return { kind: 'pool' };
-  if (REDUCERS.has(opType)) return spatial(types, node, from.length) ? { kind: 'pool' } : OTHER;
-  if (PASSES.has(opType)) return { kind: 'pass' };
-  if (RESHAPES.has(opType)) return reshape(from, to);
-  if (opType === 'BatchNormalization') return node.inputs.slice(1).every((n) => graph.initializers.has(n)) ? { kind: 'batch-norm' } : OTHER;
-  return linear(graph, node, from.length);
+  if (opType === 'Pow')
+    return g.isDynamic(node.inputs[1]) ? OTHER : step({ kind: 'activation', zero: positive(g, node.inputs[1]) }, layout);
+  if (KEEP_ZERO.has(opType)) return step({ kind: 'activation', zero: true }, layout);
+  if (LIFT_ZERO.has(opType)) return step({ kind: 'activation', zero: false }, layout);
+  if (opType === 'Clip') return clip(g, node, layout);
+  if (POOLS.has(opType)) return layout.axis === 1 && layout.span === 1 ? step({ kind: 'pool' }, layout) : OTHER;
+  if (REDUCERS.has(opType)) return reduction(g, node, layout, from.length);
+  if (PASSES.has(opType)) return step({ kind: 'pass' }, layout);
+  if (RESHAPES.has(opType)) return step({ kind: 'reshape' }, reshaped(layout, from, to));
+  if (opType === 'Transpose') return step({ kind: 'reshape' }, transposed(layout, from, permutation(node, from.length)));
+  if (opType === 'BatchNormalization' || opType === 'InstanceNormalization') {
+    const own = layout.axis === 1 && layout.span === 1 && node.inputs.slice(1).every((name) => g.stored.get(name) !== undefined);
+    return own ? step({ kind: 'batch-norm' }, layout) : OTHER;
+  }
+  if (opType === 'Split') return split(g, node, layout, from.length);
+  if (opType === 'Slice' || opType === 'Gather') return chosen(g, node, layout, from, to);
+  if (opType === 'Pad') return padded(g, node, layout, from, to);
+  if (opType === 'Resize' || opType === 'Upsample' || opType === 'Expand' || opType === 'Tile') {
+    return from.length === to.length && keeps(layout, from, to) ? step({ kind: 'pool' }, layout) : OTHER;
+  }
+  return linear(g, node, layout, from.length);
 }
 
-function linear(graph: Graph, node: Node, rank: number): ChannelRole {
-  const weight = node.inputs[1];
-  if (weight === undefined || !graph.initializers.has(weight)) return OTHER;
-  if (node.opType === 'Conv') return { kind: 'linear', weight };
-  if (node.opType === 'Gemm' && int(node, 'transA') === 0) return { kind: 'linear', weight };
-  if (node.opType === 'MatMul' && rank === 2 && graph.initializers.get(weight)?.dims.length === 2) return { kind: 'linear', weight };
-  return OTHER;
+/** Whether a node takes something of all its channels and mixes it. */
+function linear(g: ChannelGraph, node: Node, { axis, span, map }: Layout, rank: number): ChannelStep {
+  const weight = g.stored.get(node.inputs[1] ?? '');
+  if (weight === undefined || span !== 1) return OTHER;
+  const mixed: ChannelStep = { role: { kind: 'linear' }, out: [] };
+  const { opType } = node;
+  if (opType === 'Conv' || opType === 'ConvTranspose') {
+    if (axis !== 1) return OTHER;
+    const to = g.dims(node.outputs[0])?.[1] ?? 0;
+    if (!isDepthwise(node, map.length, to)) return mixed;
+    return { role: { kind: 'depthwise' }, out: [repeated({ axis, span, map }, to / map.length)] };
+  }
+  if (opType === 'Gemm') return axis === 1 && attrInt(node, 'transA', 0) === 0 ? mixed : OTHER;
+  if (opType !== 'MatMul' || weight.dims.length !== 2) return OTHER;
+  // A MatMul works along the last axis: channels on another one each go through it by themselves.
+  return axis === rank - 1 ? mixed : { role: { kind: 'pool' }, out: [{ axis, span, map }] };
 }
 
-function arithmetic(graph: Graph, types: ValueTypes, node: Node, input: number): ChannelRole {
+/** A convolution with a group for each input channel. */
+export function isDepthwise(node: Node, from: number, to: number): boolean {
+  return from > 1 && attrInt(node, 'group', 1) === from && to % from === 0;
+}
+
+function arithmetic(g: ChannelGraph, node: Node, input: number, layout: Layout): ChannelStep {
   const [a, b] = node.inputs;
   const other = input === 0 ? b : a;
-  const dims = types.get(node.inputs[input])?.dims ?? [];
-  const otherDims = types.get(other)?.dims ?? [];
-  const out = types.get(node.outputs[0])?.dims ?? [];
-  if (out.length !== dims.length || out.some((d, i) => d !== dims[i])) return OTHER;
-  if (!graph.initializers.has(other)) {
-    // x * x or x + x is element by element too, but then both inputs are the channel: leave those to a reader of the whole graph.
-    const same = otherDims.length === dims.length && otherDims.every((d, i) => d === dims[i]);
-    return same && a !== b && (node.opType === 'Add' || node.opType === 'Mul' || node.opType === 'Sub') ? { kind: 'join' } : OTHER;
+  const dims = g.dims(node.inputs[input]) ?? [];
+  const otherDims = g.dims(other);
+  const out = g.dims(node.outputs[0]) ?? [];
+  if (otherDims === undefined) return OTHER;
+  const { opType } = node;
+  const product = opType === 'Mul' || (opType === 'Div' && input === 0);
+  if (!sameShape(out, dims)) {
+    // The channel is spread over the other value: the gate's side of a squeeze-and-excitation.
+    const grown = { ...layout, axis: layout.axis + out.length - dims.length };
+    return product && g.isDynamic(other) && keeps(layout, dims, out, grown.axis) ? { role: { kind: 'gate' }, out: [grown] } : OTHER;
+  }
+  const kept = (role: ChannelRole): ChannelStep => ({ role, out: [layout] });
+  if (g.isDynamic(other)) {
+    if (a === b) return opType === 'Mul' || opType === 'Add' ? kept({ kind: 'activation', zero: true }) : OTHER;
+    if (opType === 'Mul') return kept({ kind: 'gate' });
+    return sameShape(otherDims, dims) && (opType === 'Add' || opType === 'Sub') ? kept({ kind: 'join' }) : OTHER;
   }
   // Constants align with the right end of the shape.
-  const axis = 1 - (dims.length - otherDims.length);
-  const channelAxis = axis >= 0 && otherDims[axis] === dims[1] && dims[1] !== 1 ? axis : undefined;
-  if (node.opType === 'Add') return { kind: 'shift', constant: other, axis: channelAxis };
-  if (node.opType === 'Sub') return input === 0 ? { kind: 'shift', constant: other, axis: channelAxis } : OTHER;
-  if (node.opType === 'Mul') return { kind: 'scale', constant: other, axis: channelAxis };
-  return input === 0 ? { kind: 'scale', constant: other, axis: channelAxis } : OTHER;
+  const axis = layout.axis - (dims.length - otherDims.length);
+  const size = dims[layout.axis];
+  const channelAxis = layout.span === 1 && axis >= 0 && otherDims[axis] === size && size !== 1 ? axis : undefined;
+  const mixed = layout.span > 1 && otherDims.slice(Math.max(0, axis), axis + layout.span).some((d) => d !== 1);
+  if (product) return mixed ? OTHER : kept({ kind: 'scale', constant: other, axis: channelAxis });
+  if (mixed || opType === 'Div') return OTHER;
+  return kept({ kind: 'shift', constant: other, axis: channelAxis });
+}
+
+const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
+
+/** Whether the axes that count features have the same sizes, and the batch has. */
+function keeps({ axis, span }: Layout, from: readonly number[], to: readonly number[], at = axis): boolean {
+  for (let i = 0; i < span; i++) if (from[axis + i] !== to[at + i]) return false;
+  return from[0] === to[0];
 }
 
 /** Clip keeps zero where its bounds (attributes before opset 11, constant inputs since) enclose it. */
-function clip(types: ValueTypes, node: Node): ChannelRole {
+function clip(g: ChannelGraph, node: Node, layout: Layout): ChannelStep {
   const bound = (index: number, name: string, none: number): number | undefined => {
     const attribute = node.attributes.get(name);
     if (attribute?.type === 'float') return attribute.value;
     const value = node.inputs[index];
-    if (value === undefined || value === '') return none;
-    const constant = types.get(value)?.constant;
-    return constant === undefined ? undefined : Number(constant.data[0]);
+    return value === undefined || value === '' ? none : g.constant(value)?.[0];
   };
   const low = bound(1, 'min', Number.NEGATIVE_INFINITY);
   const high = bound(2, 'max', Number.POSITIVE_INFINITY);
   if (low === undefined || high === undefined) return OTHER;
-  return { kind: 'activation', zero: low <= 0 && high >= 0 };
+  return { role: { kind: 'activation', zero: low <= 0 && high >= 0 }, out: [layout] };
 }
 
-/** Whether a reduction leaves batch and channels alone. */
-function spatial(types: ValueTypes, node: Node, rank: number): boolean {
-  const attribute = node.attributes.get('axes');
-  const constant = node.inputs[1] === undefined ? undefined : types.get(node.inputs[1])?.constant;
-  const axes = attribute?.type === 'ints' ? [...attribute.value] : constant === undefined ? [] : Array.from(constant.data, Number);
-  return axes.length > 0 && axes.every((a) => (a < 0 ? a + rank : a) >= 2);
+/** Max and Min with constants, as some exporters write Relu6. */
+function bounded(g: ChannelGraph, node: Node, input: number): boolean {
+  const bounds = node.inputs.filter((_, i) => i !== input).map((name) => g.constant(name) ?? [Number.NaN]);
+  return bounds.every((list) => list.every((v) => (node.opType === 'Max' ? v <= 0 : v >= 0)));
 }
 
-function reshape(from: readonly number[], to: readonly number[]): ChannelRole {
-  if (to.length < 2 || from[0] !== to[0] || sizeOf(from) !== sizeOf(to)) return OTHER;
-  if (from[1] === to[1]) return { kind: 'reshape', spread: 1 };
-  return to.length === 2 && to[1] === sizeOf(from.slice(1)) ? { kind: 'reshape', spread: to[1] / from[1] } : OTHER;
+function boundedBy(g: ChannelGraph, node: Node, layout: Layout): Layout | undefined {
+  const others = node.inputs.filter((name) => !g.isDynamic(name));
+  return others.length === node.inputs.length - 1 && others.every((name) => g.constant(name)?.length === 1) ? layout : undefined;
 }
 
-function int(node: Node, name: string): number {
-  const attribute = node.attributes.get(name);
-  return attribute?.type === 'int' ? attribute.value : 0;
+const positive = (g: ChannelGraph, value: string): boolean => g.constant(value)?.every((v) => v > 0) === true;
+
+/** A reduction that leaves batch and channels alone. */
+function reduction(g: ChannelGraph, node: Node, layout: Layout, rank: number): ChannelStep {
+  const given = node.attributes.has('axes') ? attrInts(node, 'axes') : g.constant(node.inputs[1] ?? '');
+  const axes = (given ?? []).map((a) => (a < 0 ? a + rank : a));
+  const touched = axes.some((a) => a === 0 || (a >= layout.axis && a < layout.axis + layout.span));
+  if (axes.length === 0 || touched) return OTHER;
+  const gone = attrInt(node, 'keepdims', 1) === 0 ? axes.filter((a) => a < layout.axis).length : 0;
+  return { role: { kind: 'pool' }, out: [{ ...layout, axis: layout.axis - gone }] };
+}
+
+function permutation(node: Node, rank: number): readonly number[] {
+  return attrInts(
+    node,
+    'perm',
+    Array.from({ length: rank }, (_, i) => rank - 1 - i),
+  );
+}
+
+function axisOf(node: Node, rank: number, otherwise?: number): number {
+  const axis = attrInt(node, 'axis', otherwise);
+  return axis < 0 ? axis + rank : axis;
+}
+
+function concat(g: ChannelGraph, node: Node, input: number, layout: Layout, from: readonly number[], to: readonly number[]): ChannelStep {
+  const axis = axisOf(node, from.length, 1);
+  if (layout.span !== 1 || axis === 0) return OTHER;
+  // Joined along space: the channel is then no longer zero where this part of it is.
+  if (axis !== layout.axis) return { role: { kind: 'join' }, out: [layout] };
+  const sizes = node.inputs.map((name) => g.dims(name)?.[axis] ?? 0);
+  const offset = sizes.slice(0, input).reduce((a, d) => a + d, 0);
+  return { role: { kind: 'concat' }, out: [embedded(layout, offset, to[axis])] };
+}
+
+function split(g: ChannelGraph, node: Node, layout: Layout, rank: number): ChannelStep {
+  const axis = axisOf(node, rank, 0);
+  if (axis < layout.axis || axis >= layout.axis + layout.span) return { role: { kind: 'pool' }, out: node.outputs.map(() => layout) };
+  if (layout.span !== 1) return OTHER;
+  let start = 0;
+  const out = node.outputs.map((name) => {
+    const end = start + (g.dims(name)?.[axis] ?? 0);
+    const part = sliced(layout, start, end);
+    start = end;
+    return part;
+  });
+  return { role: { kind: 'split' }, out };
+}
+
+/** Slice and Gather: parts of space, or some of the channels. */
+function chosen(g: ChannelGraph, node: Node, layout: Layout, from: readonly number[], to: readonly number[]): ChannelStep {
+  if (node.opType === 'Slice') {
+    if (from[0] !== to[0]) return OTHER;
+    if (keeps(layout, from, to)) return { role: { kind: 'pool' }, out: [layout] };
+    const [start, step] = sliceStart(g, node, layout.axis, from) ?? [];
+    if (start === undefined || step === undefined || layout.span !== 1) return OTHER;
+    const map = Int32Array.from({ length: to[layout.axis] }, (_, i) => layout.map[start + i * step]);
+    return { role: { kind: 'split' }, out: [{ ...layout, map }] };
+  }
+  const axis = axisOf(node, from.length, 0);
+  const indices = g.dims(node.inputs[1]);
+  if (axis === 0 || indices === undefined || g.isDynamic(node.inputs[1])) return OTHER;
+  if (axis < layout.axis) return { role: { kind: 'pool' }, out: [{ ...layout, axis: layout.axis + indices.length - 1 }] };
+  if (axis >= layout.axis + layout.span) return { role: { kind: 'pool' }, out: [layout] };
+  const list = g.constant(node.inputs[1]);
+  if (list === undefined || layout.span !== 1 || indices.length !== 1) return OTHER;
+  return { role: { kind: 'split' }, out: [{ ...layout, map: Int32Array.from(list, (i) => layout.map[i < 0 ? i + from[axis] : i]) }] };
+}
+
+/** Where a Slice begins on `axis` and by what it goes on; attributes before opset 10, constant inputs since. */
+function sliceStart(g: ChannelGraph, node: Node, axis: number, from: readonly number[]): [number, number] | undefined {
+  const list = (name: string, input: number): readonly number[] | undefined =>
+    node.attributes.has(name) ? attrInts(node, name) : node.inputs[input] ? g.constant(node.inputs[input]) : undefined;
+  const starts = list('starts', 1);
+  if (starts === undefined) return undefined;
+  const axes = (list('axes', 3) ?? starts.map((_, i) => i)).map((a) => (a < 0 ? a + from.length : a));
+  const at = axes.indexOf(axis);
+  if (at < 0 || (node.inputs[4] && list('steps', 4) === undefined)) return undefined;
+  const step = list('steps', 4)?.[at] ?? 1;
+  const size = from[axis];
+  const start = starts[at] < 0 ? starts[at] + size : starts[at];
+  return [Math.max(0, Math.min(step < 0 ? size - 1 : size, start)), step];
+}
+
+function padded(g: ChannelGraph, node: Node, layout: Layout, from: readonly number[], to: readonly number[]): ChannelStep {
+  const attribute = node.attributes.get('mode');
+  const constant = attribute?.type !== 'string' || attribute.value === 'constant';
+  const value = node.attributes.get('value');
+  const filled = value?.type === 'float' ? value.value : node.inputs[2] ? g.constant(node.inputs[2])?.[0] : 0;
+  if ((constant && filled !== 0) || layout.span !== 1 || from[0] !== to[0]) return OTHER;
+  if (from[layout.axis] === to[layout.axis]) return { role: { kind: 'pool' }, out: [layout] };
+  const pads = node.attributes.has('pads') ? attrInts(node, 'pads') : g.constant(node.inputs[1] ?? '');
+  if (!constant || pads === undefined || pads.length !== 2 * from.length || pads[layout.axis] < 0) return OTHER;
+  return { role: { kind: 'concat' }, out: [embedded(layout, pads[layout.axis], to[layout.axis])] };
+}
+
+/** Whether a step leaves every channel where it was among its neighbours. */
+export function staysPlain(step: ChannelStep, channels: number): boolean {
+  const [out] = step.out;
+  return step.out.length === 1 && out !== undefined && isPlain(out, channels);
 }

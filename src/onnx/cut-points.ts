@@ -1,50 +1,34 @@
 /**
- * Where channels can be cut, found by following the graph and not by names: from each Conv, ConvTranspose, Gemm and MatMul with stored
- * weights through batch norm, activation and pooling to whatever mixes its channels with others.
+ * Where channels can be cut, found by following the graph and not by names: behind each Conv, ConvTranspose, Gemm and MatMul with stored weights,
+ * and where the outputs of several of them come together: a residual Add, a Concat, a batch norm over all that came before.
  */
-import type { Tensor } from '../core/tensor.ts';
-import { type ChannelRole, channelRole } from './channelwise.ts';
-import { consumers, topologicalOrder } from './edit.ts';
-import type { Graph, Model, Node } from './model.ts';
+import { ChannelGraph } from './channel-graph.ts';
+import { featuresOf, plainLayout } from './channel-layout.ts';
+import { type ChannelEnd, channelRegion, type PassedNode } from './channel-region.ts';
+import { channelStep } from './channelwise.ts';
+import { type Chain, type ChannelParameter, followChain, isGrouped, layerParameters, normParameters, outputAxis } from './cut-chain.ts';
+import { feedsOf } from './cut-feeds.ts';
+import type { Model, Node } from './model.ts';
+import { planRemoval, type Removal } from './removal.ts';
 import type { ValueTypes } from './value-types.ts';
 
-/** A stored tensor with one slice for each channel of a layer. */
-export interface ChannelParameter {
-  readonly name: string;
-  /** Axis of `name` that counts channels. */
-  readonly axis: number;
-  readonly kind: 'weight' | 'bias' | 'scale' | 'shift';
-}
+export type { ChannelEnd, ChannelParameter, PassedNode };
+export { channelRegion, featuresOf, isGrouped };
 
-/** Where a channel stops being on its own. */
-export interface ChannelEnd {
-  /** `linear` mixes channels; `join` meets another value element by element; `output` leaves the graph; `other` is not known. */
-  readonly kind: 'linear' | 'join' | 'output' | 'other';
-  readonly value: string;
-  /** Undefined for a graph output. */
-  readonly node?: Node;
-  /** Index of `value` among the node's inputs. */
-  readonly input?: number;
-  /** Neighbouring features of axis 1 that one channel has become (flattened maps); 1 before a Flatten. */
-  readonly spread: number;
-}
-
-/** A channel-wise node on the way, and what it does. */
-export interface PassedNode {
-  readonly node: Node;
-  readonly role: ChannelRole;
-  /** Neighbouring features of axis 1 that one channel is where it comes in. */
-  readonly spread: number;
-}
+/** What makes the channels: one layer, a residual Add of several, a Concat of several, or a norm of what others read too. */
+export type CutKind = 'layer' | 'join' | 'concat' | 'norm';
 
 export interface CutPoint {
   /** Node name, or the name of its output where the node has none. */
   readonly layer: string;
+  readonly kind: CutKind;
   readonly node: Node;
   readonly opType: string;
   readonly channels: number;
-  /** The value whose mean ranks the channels: behind the activation, before pooling. Channels are axis 1. */
+  /** The value whose mean ranks the channels: behind the activation, before pooling. */
   readonly value: string;
+  /** The axis of `value` that counts channels: 1, or the last one in graphs that keep channels there. */
+  readonly axis: number;
   readonly dims: readonly number[];
   /** Operator of that activation; undefined where the channel goes on without one. */
   readonly activation: string | undefined;
@@ -52,18 +36,24 @@ export interface CutPoint {
   readonly rankBy: 'mean' | 'magnitude';
   /** Where a cut channel must be zero: `value`, or what a batch norm or bias behind it makes of it. */
   readonly cutValue: string;
+  readonly cutAxis: number;
+  readonly cutDims: readonly number[];
   /** Everything that is zeroed to cut a channel by weights alone. */
   readonly parameters: readonly ChannelParameter[];
-  /** Whether zeroing `parameters` makes `cutValue` zero; otherwise a Mul is inserted, for the reason in `notZeroable`. */
+  /** Whether zeroing `parameters` makes `cutValue` zero and nothing else different; otherwise a Mul is inserted, for the reason in `notZeroable`. */
   readonly zeroable: boolean;
   readonly notZeroable?: string;
   /** Operators from the layer to where its channels are mixed, for people. */
   readonly path: readonly string[];
-  /** Channel-wise nodes from the layer's output to `ends`. */
+  /** Channel-wise nodes from the layer's output to `cutValue`. */
+  readonly chain: readonly PassedNode[];
+  /** Channel-wise nodes from the layer's output to `ends`: the chain and what follows. */
   readonly passed: readonly PassedNode[];
   readonly ends: readonly ChannelEnd[];
   /** Whether a residual Add (or gate) re-fills the channel from elsewhere after the cut. */
   readonly joined: boolean;
+  /** What it takes to have channels out of the file altogether. */
+  removal(): Removal;
 }
 
 /** A layer with weights whose channels cannot be cut, and why. */
@@ -76,194 +66,184 @@ export interface LeftOut {
 
 const LAYERS = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 
-/** All layers with weights, in the order in which the graph computes them. `types` from {@link probe}, any batch size. */
+/** All places where channels can be cut, in the order in which the graph computes them. `types` from {@link probe}, any batch size. */
 export function cutPoints(model: Model, types: ValueTypes): { layers: CutPoint[]; leftOut: LeftOut[] } {
-  const { graph } = model;
-  const uses = consumers(graph);
+  const g = new ChannelGraph(model, types);
   const layers: CutPoint[] = [];
   const leftOut: LeftOut[] = [];
-  for (const node of topologicalOrder(graph)) {
-    if (!LAYERS.has(node.opType) || (node.domain !== '' && node.domain !== 'ai.onnx')) continue;
-    const found = cutPoint(graph, types, uses, node);
-    if (typeof found === 'string') leftOut.push({ layer: layerName(node), node, opType: node.opType, why: found });
-    else layers.push(found);
+  const finder = new Finder(g);
+  for (const node of g.order) {
+    if (node.domain !== '' && node.domain !== 'ai.onnx') continue;
+    const found = finder.find(node);
+    if (typeof found === 'string') leftOut.push({ layer: finder.nameOf(node), node, opType: node.opType, why: found });
+    else if (found !== undefined) layers.push(found);
   }
   return { layers, leftOut };
 }
 
-/** How the user names a layer. */
-export function layerName(node: Node): string {
-  return node.name || node.outputs[0];
+/** A place where channels come from, before it is known what becomes of them. */
+interface Source {
+  readonly kind: CutKind;
+  readonly axis: number;
+  readonly channels: number;
+  /** What of it is stored; undefined where that is other layers' and has to be looked for. */
+  readonly own?: { readonly parameters: readonly ChannelParameter[]; readonly notZeroable?: string };
 }
 
-function cutPoint(graph: Graph, types: ValueTypes, uses: Map<string, Node[]>, node: Node): CutPoint | string {
-  const own = ownParameters(graph, node);
-  if (typeof own === 'string') return own;
-  const output = node.outputs[0];
-  const channels = types.get(output)?.dims[1];
-  if (channels === undefined) return 'its shape is not known';
-  if (!mixedLater(uses, output)) return "its channels are the model's outputs";
+class Finder {
+  readonly #g: ChannelGraph;
+  readonly #mixed: ReadonlySet<string>;
+  /** Norms that belong to the chain of a point before them. */
+  readonly #claimed = new Set<Node>();
+  readonly #names = new Map<string, number>();
 
-  const chain = followChain(graph, types, uses, output);
-  const { ends, passed } = channelRegion(graph, types, chain.cutValue);
-  const parameters = [...own.parameters, ...chain.parameters];
-  const shared = parameters.find((p) => (uses.get(p.name)?.length ?? 0) > 1);
-  const notZeroable = own.notZeroable ?? chain.notZeroable ?? (shared && `"${shared.name}" is used by several nodes`);
-  const all = [...chain.nodes, ...passed];
-  return {
-    layer: layerName(node),
-    node,
-    opType: node.opType,
-    channels,
-    value: chain.value,
-    dims: types.get(chain.value)?.dims ?? [],
-    activation: chain.activation,
-    rankBy: chain.activation === undefined ? 'magnitude' : 'mean',
-    cutValue: chain.cutValue,
-    parameters,
-    zeroable: notZeroable === undefined,
-    ...(notZeroable === undefined ? {} : { notZeroable }),
-    path: [...all.map((p) => p.node.opType), ...new Set(ends.map((e) => e.node?.opType ?? 'output'))],
-    passed: all,
-    ends,
-    joined: ends.some((e) => e.kind === 'join'),
-  };
-}
-
-/** Weight and bias of the layer itself, with their channel axes; or why its weights cannot be read. */
-function ownParameters(graph: Graph, node: Node): { parameters: ChannelParameter[]; notZeroable?: string } | string {
-  const [, weight, bias] = node.inputs;
-  const tensor = weight === undefined ? undefined : graph.initializers.get(weight);
-  if (tensor === undefined) return node.opType === 'MatMul' ? 'it has no stored weight' : 'its weight is computed in the graph';
-  if (node.opType === 'ConvTranspose' && isGrouped(node)) return 'grouped ConvTranspose';
-  if (node.opType === 'MatMul' && tensor.dims.length !== 2) return 'its weight is no matrix';
-  const transB = node.attributes.get('transB');
-  const axis = node.opType === 'Conv' || (transB?.type === 'int' && transB.value === 1) ? 0 : 1;
-  const parameters: ChannelParameter[] = [{ name: weight, axis, kind: 'weight' }];
-  if (bias === undefined || bias === '') return { parameters };
-  const stored = graph.initializers.get(bias);
-  if (stored === undefined) return { parameters, notZeroable: `its bias "${bias}" is computed in the graph` };
-  if (stored.dims.at(-1) !== tensor.dims[axis]) {
-    return isZero(stored) ? { parameters } : { parameters, notZeroable: `all channels share the bias "${bias}"` };
+  constructor(g: ChannelGraph) {
+    this.#g = g;
+    this.#mixed = mixedLater(g);
+    for (const { name } of g.order) if (name !== '') this.#names.set(name, (this.#names.get(name) ?? 0) + 1);
   }
-  parameters.push({ name: bias, axis: stored.dims.length - 1, kind: 'bias' });
-  return { parameters };
-}
 
-interface Chain {
-  value: string;
-  activation: string | undefined;
-  cutValue: string;
-  parameters: ChannelParameter[];
-  notZeroable?: string;
-  nodes: PassedNode[];
-}
-
-/**
- * From the layer's output along single readers: the activation behind it, and every batch norm or bias on the way, also behind pooling.
- * Stops where the value is read twice, mixed, or joined.
- */
-function followChain(graph: Graph, types: ValueTypes, uses: Map<string, Node[]>, output: string): Chain {
-  const chain: Chain = { value: output, activation: undefined, cutValue: output, parameters: [], nodes: [] };
-  const outputs = new Set(graph.outputs.map((o) => o.name));
-  const pending: PassedNode[] = [];
-  let pooled = false;
-  for (let at = output; !outputs.has(at); ) {
-    const gate = gatedActivation(uses, at);
-    const readers = uses.get(at) ?? [];
-    if (gate === undefined && readers.length !== 1) break;
-    const node = gate?.at(-1) ?? readers[0];
-    const input = node.inputs.indexOf(at);
-    const role: ChannelRole = gate ? { kind: 'activation', zero: true } : channelRole(graph, types, node, input);
-    if (!['activation', 'pool', 'pass', 'batch-norm', 'scale', 'shift'].includes(role.kind)) break;
-    pending.push(...(gate ?? [node]).map((n) => ({ node: n, role, spread: 1 })));
-    at = node.outputs[0];
-    if (role.kind === 'pool') pooled = true;
-    if (role.kind === 'pool' || role.kind === 'pass') continue;
-    // Whatever changes the number moves the point where the channel must be zero; what was only passed on the way belongs to the chain.
-    chain.nodes.push(...pending.splice(0));
-    chain.cutValue = at;
-    // Behind pooling only a first activation is still "the" activation; a batch norm there does not move the ranked value.
-    if (role.kind === 'activation') {
-      if (!role.zero) chain.notZeroable ??= `${node.opType} makes something else than 0 of 0`;
-      if (chain.activation === undefined || !pooled) {
-        chain.value = at;
-        chain.activation = gate ? `${gate[0].opType}-gated` : node.opType;
-      }
-    } else if (chain.activation === undefined) chain.value = at;
-    addParameters(graph, node, role, chain);
+  /** How the user names a layer. */
+  nameOf(node: Node): string {
+    return node.name !== '' && this.#names.get(node.name) === 1 ? node.name : node.outputs[0];
   }
-  return chain;
-}
 
-function addParameters(graph: Graph, node: Node, role: ChannelRole, chain: Chain): void {
-  if (role.kind === 'batch-norm') {
-    chain.parameters.push({ name: node.inputs[1], axis: 0, kind: 'scale' }, { name: node.inputs[2], axis: 0, kind: 'shift' });
+  /** The cut point that begins at a node; the reason where a layer with weights has none; undefined where nothing begins. */
+  find(node: Node): CutPoint | string | undefined {
+    const layer = LAYERS.has(node.opType);
+    // A product of two computed values is no layer.
+    if (node.opType === 'MatMul' && this.#g.stored.get(node.inputs[1]) === undefined) return undefined;
+    const source = layer ? this.#layer(node) : this.#meeting(node);
+    if (source === undefined || typeof source === 'string') return source;
+    const found = this.#point(node, source);
+    return layer || typeof found !== 'string' ? found : undefined;
   }
-  if (role.kind === 'shift') {
-    if (role.axis !== undefined) chain.parameters.push({ name: role.constant, axis: role.axis, kind: 'shift' });
-    else if (!isZero(graph.initializers.get(role.constant))) chain.notZeroable ??= `${node.opType} adds one number to all channels`;
+
+  #layer(node: Node): Source | string {
+    const g = this.#g;
+    const own = layerParameters(g, node);
+    if (typeof own === 'string') return own;
+    const dims = g.dims(node.outputs[0]);
+    if (dims === undefined) return 'its shape is not known';
+    const axis = node.opType === 'MatMul' ? dims.length - 1 : 1;
+    if (node.opType === 'MatMul' && !g.isDynamic(node.inputs[0])) return 'its weight comes second';
+    if (feedsAttention(g, node)) return 'it makes the queries, keys or values of attention heads, which are left alone';
+    return { kind: 'layer', axis, channels: dims[axis], own };
   }
-}
 
-/** x * sigmoid(x) as exporters write SiLU (and hard swish): the two nodes, where nothing else reads x. */
-function gatedActivation(uses: Map<string, Node[]>, value: string): Node[] | undefined {
-  const readers = uses.get(value) ?? [];
-  if (readers.length !== 2) return undefined;
-  const gate = readers.find((n) => n.opType === 'Sigmoid' || n.opType === 'HardSigmoid');
-  const product = readers.find((n) => n.opType === 'Mul');
-  if (gate === undefined || product === undefined || !product.inputs.includes(gate.outputs[0])) return undefined;
-  return uses.get(gate.outputs[0])?.length === 1 ? [gate, product] : undefined;
-}
-
-/**
- * Everything that happens to the channels of `start` before they are mixed: channel-wise nodes in computing order, and the places where it
- * ends. With `throughJoins` a residual Add is passed too, as it still works channel by channel.
- */
-export function channelRegion(
-  graph: Graph,
-  types: ValueTypes,
-  start: string,
-  o: { throughJoins?: boolean } = {},
-): { passed: PassedNode[]; ends: ChannelEnd[] } {
-  const spread = new Map([[start, 1]]);
-  const passed: PassedNode[] = [];
-  const ends: ChannelEnd[] = [];
-  const outputs = new Set(graph.outputs.map((output) => output.name));
-  if (outputs.has(start)) ends.push({ kind: 'output', value: start, spread: 1 });
-  for (const node of topologicalOrder(graph)) {
-    const inputs = node.inputs.flatMap((name, i) => (spread.has(name) ? [i] : []));
-    if (inputs.length === 0) continue;
-    const input = inputs[0];
-    const value = node.inputs[input];
-    const role = channelRole(graph, types, node, input);
-    const known = spread.get(value) ?? 1;
-    const mixes = role.kind === 'linear' || role.kind === 'other';
-    const alone = inputs.length === 1 && (role.kind !== 'join' || o.throughJoins === true);
-    const meetsItself = inputs.length > 1 && role.kind === 'join' && spread.get(node.inputs[inputs[1]]) === known;
-    if (!mixes && (alone || meetsItself)) {
-      const out = node.outputs[0];
-      spread.set(out, role.kind === 'reshape' ? known * role.spread : known);
-      passed.push({ node, role, spread: known });
-      if (outputs.has(out)) ends.push({ kind: 'output', value: out, spread: known });
-      continue;
+  /** A residual Add, a Concat of channels, or a norm that belongs to no layer. */
+  #meeting(node: Node): Source | undefined {
+    const g = this.#g;
+    const [output] = node.outputs;
+    const axis = g.axisOf(output);
+    const channels = axis === undefined ? undefined : g.dims(output)?.[axis];
+    if (axis === undefined || channels === undefined) return undefined;
+    if (node.opType === 'BatchNormalization') {
+      const { role } = channelStep(g, node, 0, plainLayout(axis, channels));
+      if (this.#claimed.has(node) || role.kind !== 'batch-norm') return undefined;
+      return { kind: 'norm', axis, channels, own: { parameters: normParameters(g, node) } };
     }
-    for (const i of inputs) {
-      const at = channelRole(graph, types, node, i).kind;
-      const kind = at === 'linear' || at === 'join' ? at : 'other';
-      ends.push({ kind, value: node.inputs[i], node, input: i, spread: spread.get(node.inputs[i]) ?? 1 });
-    }
+    if (node.opType !== 'Add' && node.opType !== 'Sum' && node.opType !== 'Concat') return undefined;
+    const computed = node.inputs.filter((name) => g.isDynamic(name));
+    if (computed.length < 2 || new Set(computed).size < 2) return undefined;
+    const roles = node.inputs.map((name, i) => {
+      const at = g.axisOf(name);
+      const size = at === undefined ? undefined : g.dims(name)?.[at];
+      return at === undefined || size === undefined ? undefined : channelStep(g, node, i, plainLayout(at, size)).role.kind;
+    });
+    const kind = node.opType === 'Concat' ? 'concat' : 'join';
+    // Somebody else's channels (the image's own) may be among them.
+    if (!roles.includes(kind) || roles.some((role) => role !== undefined && role !== kind)) return undefined;
+    return { kind, axis, channels };
   }
-  return { passed, ends };
+
+  #point(node: Node, source: Source): CutPoint | string {
+    const g = this.#g;
+    const { axis, channels, kind } = source;
+    const [output] = node.outputs;
+    if (!this.#mixed.has(output)) return "its channels are the model's outputs";
+    const chain = followChain(g, output, axis, channels);
+    for (const { node: passed, role } of chain.nodes) if (role.kind === 'batch-norm') this.#claimed.add(passed);
+    const { parameters, notZeroable } = zeroing(g, output, source, chain);
+    const [dims, cutDims] = [g.dims(chain.value) ?? [], g.dims(chain.cutValue) ?? []];
+    if (!this.#byImage(dims) || !this.#byImage(cutDims)) return 'the first axis of its value does not count images';
+    const { ends, passed } = channelRegion(g, chain.cutValue, plainLayout(chain.cutAxis, channels));
+    const all = [...chain.nodes, ...passed];
+    let removal: Removal | undefined;
+    return {
+      layer: this.nameOf(node),
+      kind,
+      node,
+      opType: node.opType,
+      channels,
+      value: chain.value,
+      axis: chain.axis,
+      dims,
+      activation: chain.activation,
+      rankBy: chain.activation === undefined ? 'magnitude' : 'mean',
+      cutValue: chain.cutValue,
+      cutAxis: chain.cutAxis,
+      cutDims,
+      parameters,
+      zeroable: notZeroable === undefined,
+      ...(notZeroable === undefined ? {} : { notZeroable }),
+      path: [...all.map((p) => p.node.opType), ...new Set(ends.map((e) => e.node?.opType ?? 'output'))],
+      chain: chain.nodes,
+      passed: all,
+      ends,
+      joined: ends.some((e) => e.kind === 'join'),
+      removal: () => {
+        removal ??= planRemoval(g, { kind, node, axis, channels, chain: chain.nodes, passed: all, ends });
+        return removal;
+      },
+    };
+  }
+
+  #byImage(dims: readonly number[]): boolean {
+    const input = this.#g.graph.inputs.find((i) => this.#g.isDynamic(i.name));
+    return dims[0] === this.#g.dims(input?.name ?? '')?.[0];
+  }
 }
 
-/** Whether a layer with weights comes after `value`; otherwise its channels are what the model gives out. */
-function mixedLater(uses: Map<string, Node[]>, value: string): boolean {
-  const queue = [value];
+/** All that has to be zero, and why that is not enough or too much. */
+function zeroing(g: ChannelGraph, output: string, source: Source, chain: Chain): { parameters: ChannelParameter[]; notZeroable?: string } {
+  const shared = ({ name }: ChannelParameter): boolean => g.stored.uses(name) > 1;
+  const { own, axis, channels } = source;
+  // Behind a norm that is zeroed it does not matter what comes in.
+  const fed = own ?? (chain.normed ? { parameters: [] } : feedsAsOwn(g, output, axis, channels));
+  const needed = chain.normed ? fed.parameters.filter((p) => !shared(p)) : fed.parameters;
+  const parameters = [...needed, ...chain.parameters];
+  const twice = parameters.find(shared);
+  const before = chain.normed ? undefined : fed.notZeroable;
+  const notZeroable = before ?? chain.notZeroable ?? (twice && `"${twice.name}" is used by several nodes`);
+  return { parameters, notZeroable };
+}
+
+function feedsAsOwn(g: ChannelGraph, output: string, axis: number, channels: number): NonNullable<Source['own']> {
+  const { parameters, why } = feedsOf(g, output, plainLayout(axis, channels), g.readersOf(output), 'zero');
+  return why === undefined ? { parameters } : { parameters: [], notZeroable: why };
+}
+
+/** Values after which a layer with weights comes; the channels of the others are what the model gives out. */
+function mixedLater(g: ChannelGraph): Set<string> {
+  const mixed = new Set<string>();
+  for (const node of g.order.toReversed()) {
+    if (LAYERS.has(node.opType) || node.outputs.some((name) => mixed.has(name))) for (const name of node.inputs) mixed.add(name);
+  }
+  return mixed;
+}
+
+/** Whether a layer's output, before any other layer, norm or residual Add, goes into a product of computed values: attention. */
+function feedsAttention(g: ChannelGraph, layer: Node): boolean {
+  const queue = [layer.outputs[0]];
   const seen = new Set(queue);
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
-    for (const node of uses.get(at) ?? []) {
-      if (LAYERS.has(node.opType)) return true;
+    for (const node of g.readersOf(at)) {
+      const computed = node.inputs.filter((name) => g.isDynamic(name));
+      if ((node.opType === 'MatMul' || node.opType === 'Einsum') && computed.length > 1) return true;
+      if (node.domain === 'com.microsoft' && node.opType.endsWith('Attention')) return true;
+      if (g.isLayer(node) || node.opType === 'LayerNormalization' || node.opType === 'ReduceMean') continue;
+      if ((node.opType === 'Add' || node.opType === 'Concat') && computed.length > 1) continue;
       for (const out of node.outputs) {
         if (seen.has(out)) continue;
         seen.add(out);
@@ -274,23 +254,7 @@ function mixedLater(uses: Map<string, Node[]>, value: string): boolean {
   return false;
 }
 
-function isZero(tensor: Tensor | undefined): boolean {
-  return tensor !== undefined && Array.from(tensor.data, Number).every((v) => v === 0);
-}
-
-/** Axis of a linear node's weight that counts its input features. */
+/** Axis of a linear node's weight, as the node sees it, that counts its input features. */
 export function inputAxis(node: Node): number {
-  const transB = node.attributes.get('transB');
-  return node.opType === 'Conv' || (transB?.type === 'int' && transB.value === 1) ? 1 : 0;
-}
-
-/** Feature numbers of `channels` where each channel is `spread` neighbouring features. */
-export function featuresOf(channels: readonly number[], spread: number): number[] {
-  return channels.flatMap((c) => Array.from({ length: spread }, (_, i) => c * spread + i));
-}
-
-/** Whether a convolution mixes only within groups of channels. */
-export function isGrouped(node: Node): boolean {
-  const group = node.attributes.get('group');
-  return group?.type === 'int' && group.value !== 1;
+  return node.opType === 'Conv' ? 1 : 1 - outputAxis(node, 2);
 }

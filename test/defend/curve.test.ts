@@ -57,7 +57,7 @@ describe('the pruning curve is that of the naive loop', () => {
     }
     expect(methods).toEqual({
       'cnn conv2': 'sums',
-      'residualNet block.conv2': 'sums',
+      'residualNet block.add': 'sums',
       'batchNormNet conv2': 'sums',
       'sigmoidNet conv3': 'sums',
       'mlp fc1': 'sums',

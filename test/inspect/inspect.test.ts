@@ -35,7 +35,7 @@ describe('layers', () => {
   it('takes the last convolution, or the last hidden layer where there is none, and says so', async () => {
     const why = async (model: Model): Promise<string> => chooseLayer(model, await typesOf(model)).why;
     expect(await why(nets.cnn())).toBe('conv2: the last convolution in graph order');
-    expect(await why(nets.residualNet())).toBe('block.conv2: the last convolution in graph order, cut before the residual Add');
+    expect(await why(nets.residualNet())).toBe('block.add: the output of the last convolutional block, behind its residual Add and Relu');
     expect(await why(nets.mlp())).toBe('fc1: the last hidden layer in graph order, as there is no convolution');
   });
 
@@ -76,7 +76,7 @@ describe('channel statistics', () => {
   it('rank channels by what the layer says', async () => {
     const model = nets.residualNet(2);
     const types = await typesOf(model);
-    const { point } = chooseLayer(model, types);
+    const { point } = chooseLayer(model, types, 'block.conv2');
     const statistics = await layerStatistics(runtime, model, point, nets.images(10, 'validation'));
     expect(strength(point, statistics)).toBe(statistics.magnitude);
     expect(strength(chooseLayer(model, types, 'stem').point, statistics)).toBe(statistics.mean);

@@ -1,11 +1,14 @@
 /** Takes channels out of a file altogether: rows of the layer's weights, columns of the next layer's, and all that goes with them. */
 import { fail } from '../../core/errors.ts';
 import { i64 } from '../../core/tensor.ts';
-import { type ChannelEnd, type CutPoint, featuresOf, inputAxis, isGrouped, type PassedNode } from '../cut-points.ts';
-import { consumers, removeDead } from '../edit.ts';
-import type { Graph, Model, Node } from '../model.ts';
+import { featuresWithout } from '../channel-layout.ts';
+import type { CutPoint } from '../cut-points.ts';
+import { allNames, removeDead } from '../edit.ts';
+import type { Model, Node } from '../model.ts';
+import type { Mend } from '../removal.ts';
 import { takeSlices } from '../slices.ts';
-import { checkChannels, forgetCut } from './cut-channels.ts';
+import { constantsToInitializers } from './constants-to-initializers.ts';
+import { checkChannels, forgetCut, maskName } from './cut-channels.ts';
 import { type Pass, type PassResult, runPasses } from './pass.ts';
 
 /**
@@ -16,7 +19,7 @@ export function compactChannels(model: Model, point: CutPoint, channels: readonl
   checkChannels(point, channels);
   const gone = new Set(channels);
   const where = `layer ${point.layer}`;
-  const why = whyNotCompact(model, point);
+  const why = whyNotCompact(point, channels);
   if (why !== undefined) {
     const hint = 'without --compact: the channels are zero then, and stay in the file';
     fail({ where, what: `its channels cannot be taken out of the file: ${why}`, hint });
@@ -29,29 +32,45 @@ export function compactChannels(model: Model, point: CutPoint, channels: readonl
       got: String(gone.size),
     });
   }
-  const keep = Array.from({ length: point.channels }, (_, c) => c).filter((c) => !gone.has(c));
-  return runPasses(model, compactPass(point, keep));
+  return runPasses(model, compactPass(point, gone));
 }
 
-function compactPass(point: CutPoint, keep: readonly number[]): Pass {
+/** Why `channels` at `point` cannot be taken out of the file; undefined where they can. */
+export function whyNotCompact(point: CutPoint, channels: readonly number[] = []): string | undefined {
+  const { why, takes, mends } = point.removal();
+  if (why !== undefined) return why;
+  const gone = new Set(channels);
+  const empty = takes.find(({ map }) => gone.size > 0 && map.length > 0 && map.every((c) => gone.has(c)));
+  if (empty !== undefined && gone.size < point.channels) return `nothing would be left of "${empty.name}"`;
+  for (const mend of mends) {
+    if (mend.kind === 'split' && mend.maps.some((map) => map?.every((c) => gone.has(c)))) {
+      return `nothing would be left of an output of node "${mend.node.name || mend.node.outputs[0]}" (Split)`;
+    }
+  }
+  return undefined;
+}
+
+function compactPass(point: CutPoint, gone: ReadonlySet<number>): Pass {
   return {
     name: 'compact-channels',
     run(model) {
-      if (keep.length === point.channels) return false;
+      if (gone.size === 0) return false;
+      const { takes, mends, changed } = point.removal();
+      if (takes.some(({ name }) => !model.graph.initializers.has(name))) constantsToInitializers.run(model);
       const { graph } = model;
-      const done = new Set<string>();
-      const take: Take = (name, axis, indices) => {
+      for (const { name, axis, map } of takes) {
         const tensor = graph.initializers.get(name);
-        if (tensor === undefined || done.has(name)) return;
-        done.add(name);
-        graph.initializers.set(name, takeSlices(tensor, axis, indices));
-      };
-      for (const { name, axis } of point.parameters) take(name, axis, keep);
-      for (const passed of point.passed) shrinkNode(graph, passed, point, keep, take);
-      for (const { node, spread } of point.ends) if (node) take(node.inputs[1], inputAxis(node), featuresOf(keep, spread));
+        if (tensor !== undefined) graph.initializers.set(name, takeSlices(tensor, axis, featuresWithout({ map }, gone)));
+      }
+      for (const mend of mends) mended(model, mend, gone);
+      // A Mul that was put in to cut the layer has a number for each channel too.
+      const mask = graph.initializers.get(maskName(point.layer));
+      if (mask?.dims[0] === point.channels) {
+        const keep = Array.from({ length: point.channels }, (_, c) => c).filter((c) => !gone.has(c));
+        graph.initializers.set(maskName(point.layer), takeSlices(mask, 0, keep));
+      }
       // Declared shapes of what was on the way are wrong now; ONNX infers them again.
-      const stale = new Set([point.node, ...point.passed.map((p) => p.node)].flatMap((n) => n.outputs));
-      graph.valueInfo = graph.valueInfo.filter((v) => !stale.has(v.name));
+      graph.valueInfo = graph.valueInfo.filter((v) => !changed.has(v.name));
       forgetCut(model, point.layer);
       removeDead(graph);
       return true;
@@ -59,53 +78,41 @@ function compactPass(point: CutPoint, keep: readonly number[]): Pass {
   };
 }
 
-/** Keeps the slices `indices` of `axis` of a stored tensor, once. */
-type Take = (name: string, axis: number, indices: readonly number[]) => void;
-
-/** Why the channels at `point` cannot be taken out of the file; undefined where they can. */
-export function whyNotCompact(model: Model, point: CutPoint): string | undefined {
+function mended(model: Model, mend: Mend, gone: ReadonlySet<number>): void {
   const { graph } = model;
-  if (isGrouped(point.node)) return 'it is a grouped convolution';
-  const uses = consumers(graph);
-  const shared = point.parameters.find((p) => (uses.get(p.name)?.length ?? 0) > 1);
-  if (shared !== undefined) return `"${shared.name}" is used by several nodes`;
-  for (const end of point.ends) {
-    const why = whyNotEnd(graph, uses, end);
-    if (why !== undefined) return why;
+  const left = (map: Int32Array): number => featuresWithout({ map }, gone).length;
+  if (mend.kind === 'shape') {
+    const shape = graph.initializers.get(mend.name);
+    if (shape === undefined) return;
+    const dims = Array.from(shape.data, Number);
+    dims[mend.axis] = left(mend.map);
+    graph.initializers.set(mend.name, i64(dims));
+    return;
   }
-  for (const { node } of point.passed) {
-    if (node.opType !== 'Reshape') continue;
-    const shape = graph.initializers.get(node.inputs[1]);
-    if (shape === undefined) return `node "${node.name}" computes its shape`;
-    if (uses.get(node.inputs[1])?.length !== 1) return `"${node.inputs[1]}" is used by several nodes`;
-  }
-  return undefined;
+  // The point was found in another copy of the graph.
+  const node = graph.nodes.find((n) => n.outputs[0] === mend.node.outputs[0]);
+  if (node === undefined) return;
+  if (mend.kind === 'group') node.attributes.set('group', { type: 'int', value: left(mend.map) });
+  else
+    splitSizes(
+      model,
+      node,
+      mend.maps.map((map) => (map === undefined ? 0 : left(map))),
+    );
 }
 
-function whyNotEnd(graph: Graph, uses: Map<string, Node[]>, end: ChannelEnd): string | undefined {
-  const reader = end.node === undefined ? '' : `node "${end.node.name || end.node.outputs[0]}" (${end.node.opType})`;
-  if (end.kind === 'output') return `"${end.value}" is an output of the model`;
-  if (end.kind === 'join') return `${reader} adds them to another value`;
-  if (end.kind === 'other') return `${reader} reads them`;
-  const node = end.node as Node;
-  if (isGrouped(node)) return `${reader} is a grouped convolution`;
-  if (!graph.initializers.has(node.inputs[1])) return `${reader} computes its weight`;
-  return (uses.get(node.inputs[1])?.length ?? 0) > 1 ? `"${node.inputs[1]}" is used by several nodes` : undefined;
-}
+/** Sizes became an input of Split with this opset; before, they are an attribute. */
+const SPLIT_INPUT_OPSET = 13;
 
-/** Per-channel constants and target shapes of a node between the layer and the next. */
-function shrinkNode(graph: Graph, { node, role, spread }: PassedNode, point: CutPoint, keep: readonly number[], take: Take): void {
-  const indices = featuresOf(keep, spread);
-  if (role.kind === 'batch-norm') for (const name of node.inputs.slice(1)) take(name, 0, indices);
-  if ((role.kind === 'scale' || role.kind === 'shift') && role.axis !== undefined) take(role.constant, role.axis, indices);
-  if (node.opType === 'PRelu') {
-    const axis = graph.initializers.get(node.inputs[1])?.dims.indexOf(point.channels * spread) ?? -1;
-    if (axis >= 0) take(node.inputs[1], axis, indices);
+function splitSizes({ graph, opsets }: Model, node: Node, sizes: readonly number[]): void {
+  if ((opsets.get('') ?? 0) < SPLIT_INPUT_OPSET) {
+    node.attributes.set('split', { type: 'ints', value: sizes });
+    return;
   }
-  const shape = node.opType === 'Reshape' ? graph.initializers.get(node.inputs[1]) : undefined;
-  if (shape === undefined || role.kind !== 'reshape') return;
-  // 0 copies the size and -1 finds it; a plain number has to shrink.
-  const dims = Array.from(shape.data, Number);
-  if (dims[1] > 0) dims[1] = keep.length * spread * role.spread;
-  graph.initializers.set(node.inputs[1], i64(dims));
+  const taken = allNames(graph);
+  let name = `${node.outputs[0]}/sizes`;
+  while (taken.has(name)) name += '_';
+  graph.initializers.set(name, i64(sizes));
+  node.inputs = [node.inputs[0], name];
+  node.attributes.delete('num_outputs');
 }

@@ -3,11 +3,14 @@
  * weights and bias (and batch norm's scale and shift) are zeroed and the graph stays as it is; else a Mul by zeros and ones is put behind.
  */
 import { fail } from '../../core/errors.ts';
-import type { Tensor } from '../../core/tensor.ts';
-import type { CutPoint } from '../cut-points.ts';
+import { broadcastShapes, strides } from '../../core/shapes.ts';
+import { sizeOf, type Tensor } from '../../core/tensor.ts';
+import { featuresOf } from '../channel-layout.ts';
+import type { ChannelParameter, CutPoint } from '../cut-points.ts';
 import { allNames, replaceInput } from '../edit.ts';
 import type { Model } from '../model.ts';
 import { sliceMask, zeroSlices } from '../slices.ts';
+import { constantOf, constantsToInitializers } from './constants-to-initializers.ts';
 import { type Pass, runPasses } from './pass.ts';
 
 /** `metadata_props` key of the channels that were cut: JSON, layer name -> channel numbers. Fine-tuning reads it to keep them cut. */
@@ -58,11 +61,45 @@ export function cutMasks(model: Model, point: CutPoint): Map<string, Tensor> {
   const cut = readCuts(model).get(point.layer) ?? [];
   const masks = new Map<string, Tensor>();
   if (cut.length === 0 || !point.zeroable) return masks;
-  for (const { name, axis } of point.parameters) {
-    const tensor = model.graph.initializers.get(name);
-    if (tensor !== undefined) masks.set(name, sliceMask(tensor.dims, axis, cut));
+  for (const parameter of point.parameters) {
+    const { name, axis } = parameter;
+    const tensor = storedTensor(model, name);
+    if (tensor === undefined) continue;
+    const mask = sliceMask(tensor.dims, axis, slicesOf(parameter, cut));
+    const known = masks.get(name);
+    masks.set(name, known === undefined ? mask : bothMasks(known, mask));
   }
   return masks;
+}
+
+/** The product of two masks of one tensor: what either of them holds at zero. */
+export function bothMasks(a: Tensor, b: Tensor): Tensor {
+  const dims = broadcastShapes(a.dims, b.dims);
+  const [left, right] = [a, b].map((mask) => {
+    const steps = strides(mask.dims).map((s, i) => (mask.dims[i] === 1 ? 0 : s));
+    return { data: mask.data as Float32Array, steps };
+  });
+  const data = new Float32Array(sizeOf(dims));
+  const place = new Array<number>(dims.length).fill(0);
+  for (let i = 0; i < data.length; i++) {
+    const at = (steps: readonly number[]): number => steps.reduce((sum, s, axis) => sum + s * place[axis], 0);
+    data[i] = left.data[at(left.steps)] * right.data[at(right.steps)];
+    for (let axis = dims.length - 1; axis >= 0 && ++place[axis] === dims[axis]; axis--) place[axis] = 0;
+  }
+  return { dtype: 'float32', dims, data };
+}
+
+/** Slices of a stored tensor that belong to these channels. */
+function slicesOf({ map }: ChannelParameter, channels: readonly number[]): readonly number[] {
+  return map === undefined ? channels : featuresOf({ map }, channels);
+}
+
+/** An initialiser, or what a Constant node holds. */
+function storedTensor(model: Model, name: string): Tensor | undefined {
+  const known = model.graph.initializers.get(name);
+  if (known !== undefined) return known;
+  const node = model.graph.nodes.find((n) => n.outputs[0] === name);
+  return node === undefined ? undefined : constantOf(node);
 }
 
 /** Layer -> channels that were cut from this file and are still in it. Throws SecateurError where the file's record is not what we write. */
@@ -99,18 +136,28 @@ export function checkChannels(point: CutPoint, channels: readonly number[]): voi
 }
 
 function zeroParameters(model: Model, point: CutPoint, channels: readonly number[]): void {
+  // Weights in Constant nodes have to be initialisers to be trained, and to be held.
+  if (point.parameters.some(({ name }) => !model.graph.initializers.has(name))) constantsToInitializers.run(model);
   const { initializers } = model.graph;
-  for (const { name, axis } of point.parameters) {
+  for (const parameter of point.parameters) {
+    const { name, axis } = parameter;
     const tensor = initializers.get(name);
-    if (tensor !== undefined) initializers.set(name, zeroSlices(tensor, axis, channels));
+    if (tensor !== undefined) initializers.set(name, zeroSlices(tensor, axis, slicesOf(parameter, channels)));
   }
 }
 
+/** Shape of what a value `dims` is multiplied by to have channels of `axis` cut: it broadcasts over batch and space. */
+export function maskDims({ channels, cutAxis, cutDims }: Pick<CutPoint, 'channels' | 'cutAxis' | 'cutDims'>): number[] {
+  return [channels, ...cutDims.slice(cutAxis + 1).map(() => 1)];
+}
+
+/** Name of the mask by which a layer is cut where weights alone do not. */
+export const maskName = (layer: string): string => layer + MASK_SUFFIX;
+
 function maskOutput(model: Model, point: CutPoint, channels: readonly number[]): void {
   const { graph } = model;
-  const mask = point.layer + MASK_SUFFIX;
-  // Broadcasts over batch and space: [C,1,1] for maps, [C] for vectors.
-  const ones: Tensor = sliceMask([point.channels, ...point.dims.slice(2).map(() => 1)], 0, channels);
+  const mask = maskName(point.layer);
+  const ones: Tensor = sliceMask(maskDims(point), 0, channels);
   const known = graph.initializers.has(mask);
   graph.initializers.set(mask, ones);
   if (known) return;

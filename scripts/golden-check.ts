@@ -1,24 +1,28 @@
 /**
- * Compares every network that scripts/golden-torchvision.py wrote with our gradients, and prints the table of docs/foreign.md.
+ * Compares every network that scripts/golden-torchvision.py wrote with our gradients, as `secateur gradcheck --golden` does, and prints
+ * the table of docs/foreign.md.
  *
- *     npx tsx scripts/golden-check.ts DIR [--only TEXT] [--threads 2]
+ *     npx tsx scripts/golden-check.ts DIR [--only TEXT] [--new] [--time] [--threads 2]
+ *     npx tsx scripts/golden-check.ts DIR --table             what was found last for each file, without running anything
  *
- * The error of a tensor is max|a - b| / max|b|. Results are kept in DIR/checked.jsonl, a line a file, the newest last.
+ * Results are kept in DIR/checked.jsonl, a line a file, the newest last. `--new` passes over what was right before, `--time` times a
+ * second run of the gradient graph.
  */
-import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { sizeOf, type Tensor } from '../src/core/tensor.ts';
+import type { Tensor } from '../src/core/tensor.ts';
 import { loadNpz } from '../src/data/npz.node.ts';
 import { gradientGraph } from '../src/grad/step.ts';
+import { compareWithGolden } from '../src/inspect/gradcheck.ts';
 import { loadModel } from '../src/onnx/file.node.ts';
+import type { Model } from '../src/onnx/model.ts';
 import { lower } from '../src/runtime/lowerings/lower.ts';
 import { nativeRuntime } from '../src/runtime/open.node.ts';
 import { probe } from '../src/runtime/probe.ts';
 import type { Runtime } from '../src/runtime/session.ts';
 
-const TOLERANCE = 1e-3;
-
+/** What the generator wrote beside a network. */
 interface Meta {
   readonly net: string;
   readonly opset: number;
@@ -34,100 +38,102 @@ interface Checked extends Meta {
   readonly logits?: number;
   readonly loss?: number;
   readonly input?: number;
+  /** The parameter with the largest error. */
   readonly worst?: { readonly name: string; readonly error: number };
-  readonly over?: readonly string[];
+  readonly wrong?: readonly string[];
   readonly openMs?: number;
   readonly runMs?: number;
   readonly failed?: string;
 }
 
-function relative(a: Tensor, b: Tensor): number {
-  if (sizeOf(a.dims) !== sizeOf(b.dims)) return Number.NaN;
-  const [x, y] = [a.data as Float32Array, b.data as Float32Array];
-  let [difference, scale] = [0, 0];
-  for (let i = 0; i < y.length; i++) {
-    const d = Math.abs(x[i] - y[i]);
-    if (!(d <= difference)) difference = d;
-    scale = Math.max(scale, Math.abs(y[i]));
-  }
-  return difference === 0 ? 0 : difference / scale;
-}
+type Golden = ReadonlyMap<string, Tensor>;
 
-async function check(runtime: Runtime, stem: string, meta: Meta): Promise<Checked> {
+async function check(runtime: Runtime, stem: string, meta: Meta, time: boolean): Promise<Checked> {
   try {
     const model = await loadModel(`${stem}.onnx`);
     const golden = await loadNpz(`${stem}.npz`);
-    const names = [...golden.keys()].filter((key) => key.startsWith('grad/')).map((key) => key.slice('grad/'.length));
-    const start = performance.now();
-    const types = await probe(runtime, model, { batch: meta.batch });
-    const graph = gradientGraph(model, types, { input: 'input', logits: 'logits', loss: 'cross-entropy', wrt: names });
-    const session = await runtime.open(lower(graph.model));
-    const openMs = performance.now() - start;
-    try {
-      const feeds = { [graph.feeds.x]: golden.get('input')!, [graph.feeds.labels]: golden.get('labels')! };
-      let values = await session.run(feeds);
-      const again = performance.now();
-      values = await session.run(feeds);
-      const runMs = performance.now() - again;
-      const errors = names.map((name) => {
-        const output = graph.gradients[name];
-        return { name, error: output === undefined ? Number.NaN : relative(values[output], golden.get(`grad/${name}`)!) };
-      });
-      const rank = (e: number) => (Number.isNaN(e) ? Number.POSITIVE_INFINITY : e);
-      const [worst] = errors.filter((e) => e.name !== 'input').sort((a, b) => rank(b.error) - rank(a.error));
-      return {
-        ...meta,
-        logits: relative(values[graph.outputs.logits], golden.get('logits')!),
-        loss: relative(values[graph.outputs.loss], golden.get('loss')!),
-        input: errors.find((e) => e.name === 'input')!.error,
-        worst,
-        over: errors.filter((e) => !(e.error <= TOLERANCE)).map((e) => e.name),
-        openMs,
-        runMs,
-      };
-    } finally {
-      await session.close();
-    }
+    const { tensors } = await compareWithGolden(runtime, model, golden, { where: `${stem}.npz` });
+    const errorOf = (name: string) => tensors.find((t) => t.name === name)?.error;
+    const worst = tensors.find((t) => !['logits', 'loss', 'input'].includes(t.name));
+    return {
+      ...meta,
+      logits: errorOf('logits'),
+      loss: errorOf('loss'),
+      input: errorOf('input'),
+      worst: worst && { name: worst.name, error: worst.error },
+      wrong: tensors.filter((t) => !t.ok).map((t) => t.name),
+      ...(time ? await timed(runtime, model, golden) : {}),
+    };
   } catch (error) {
     return { ...meta, failed: error instanceof Error ? error.message : String(error) };
   }
 }
 
-const short = (value: number | undefined): string => (value === undefined ? '' : value.toExponential(1));
+/** Milliseconds to write and open the gradient graph, and of its second run. */
+async function timed(runtime: Runtime, model: Model, golden: Golden): Promise<{ openMs: number; runMs: number }> {
+  const start = performance.now();
+  const input = golden.get('input')!;
+  const wrt = [...golden.keys()].filter((key) => key.startsWith('grad/')).map((key) => key.slice('grad/'.length));
+  const types = await probe(runtime, model, { batch: input.dims[0] });
+  const graph = gradientGraph(model, types, { input: 'input', logits: 'logits', loss: 'cross-entropy', wrt });
+  const session = await runtime.open(lower(graph.model));
+  const openMs = performance.now() - start;
+  try {
+    const feeds = { [graph.feeds.x]: input, [graph.feeds.labels]: golden.get('labels')! };
+    await session.run(feeds);
+    const again = performance.now();
+    await session.run(feeds);
+    return { openMs, runMs: performance.now() - again };
+  } finally {
+    await session.close();
+  }
+}
+
+const short = (value: number | undefined): string => (value === undefined ? '' : value === 0 ? '0' : value.toExponential(1));
 
 function row(c: Checked): string {
   const head = [c.net, c.size, c.opset, c.norms, `${c.mapped} of ${c.parameters}`];
-  if (c.failed !== undefined) return `| ${head.join(' | ')} | ${c.failed.replaceAll('|', '/').split('\n')[0]} |`;
+  if (c.failed !== undefined) return `| ${head.join(' | ')} | ${c.failed.replaceAll('|', '/').split('\n')[0]} | | | | no | | |`;
   const errors = [c.logits, c.loss, c.input, c.worst?.error].map(short);
-  const verdict = c.over?.length ? `${c.over.length} over 1e-3` : 'yes';
-  return `| ${[...head, ...errors, verdict, Math.round(c.runMs!), Math.round(c.torchMs)].join(' | ')} |`;
+  const verdict = c.wrong?.length ? `${c.wrong.length} are not` : 'yes';
+  return `| ${[...head, ...errors, verdict, c.runMs === undefined ? '' : Math.round(c.runMs), Math.round(c.torchMs)].join(' | ')} |`;
 }
 
 const { values: o, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string', default: '' }, threads: { type: 'string', default: '2' }, table: { type: 'boolean', default: false } },
+  options: {
+    only: { type: 'string', default: '' },
+    threads: { type: 'string', default: '2' },
+    time: { type: 'boolean', default: false },
+    new: { type: 'boolean', default: false },
+    table: { type: 'boolean', default: false },
+  },
 });
 const [dir] = positionals;
 if (dir === undefined) throw new Error('npx tsx scripts/golden-check.ts DIR');
 const log = join(dir, 'checked.jsonl');
+const key = (c: Meta): string => `${c.net} ${c.opset} ${c.norms}`;
+const known = new Map<string, Checked>();
+for (const line of existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []) {
+  const checked = JSON.parse(line) as Checked;
+  known.set(key(checked), checked);
+}
 
 const TITLE =
   '| net | pixels | opset | batch norm | parameters | logits | loss | input gradient | worst parameter | within 1e-3 | ms | PyTorch ms |';
 console.log(`${TITLE}\n|${'---|'.repeat(12)}`);
 if (o.table) {
-  const newest = new Map<string, Checked>();
-  for (const line of readFileSync(log, 'utf8').trim().split('\n')) {
-    const checked = JSON.parse(line) as Checked;
-    newest.set(`${checked.net} ${checked.opset} ${checked.norms}`, checked);
-  }
-  for (const checked of newest.values()) console.log(row(checked));
+  for (const checked of known.values()) console.log(row(checked));
 } else {
   const runtime = nativeRuntime({ threads: Number(o.threads) });
   try {
-    const stems = readdirSync(dir).filter((name) => name.endsWith('.json') && name.includes(o.only));
-    for (const name of stems.sort()) {
+    const metas = readdirSync(dir).filter((name) => name.endsWith('.json') && name.includes(o.only));
+    for (const name of metas.sort()) {
       const meta = JSON.parse(readFileSync(join(dir, name), 'utf8')) as Meta;
-      const checked = await check(runtime, join(dir, name.replace(/\.json$/, '')), meta);
+      const before = known.get(key(meta));
+      // With --new what was right already is not done again.
+      if (o.new && before?.failed === undefined && before?.wrong?.length === 0) continue;
+      const checked = await check(runtime, join(dir, name.replace(/\.json$/, '')), meta, o.time);
       appendFileSync(log, `${JSON.stringify(checked)}\n`);
       console.log(row(checked));
     }

@@ -9,6 +9,13 @@ export interface ImageShape {
   readonly width: number;
 }
 
+export interface Groups {
+  /** What makes a group: a column of an index, `track`. */
+  readonly by: string;
+  /** Number of the group, for each image. `[N]` */
+  readonly ids: Int32Array;
+}
+
 /**
  * Clean images. Pixels are bytes 0..255, before any normalisation, `[N,C,H,W]` row-major.
  * `role` is part of the type: `Dataset<'test'>` does not fit where `Dataset<'validation'>` is asked for.
@@ -23,6 +30,8 @@ export interface Dataset<R extends Role = Role> extends ImageShape {
   readonly labels: Int32Array;
   /** One name per class; labels index it. */
   readonly classes: readonly string[];
+  /** Which images belong together (frames of one sign, one person), where the source says so: a split never parts them. */
+  readonly groups?: Groups;
   /** sha-256 over shape, pixels and labels, hex. */
   readonly sha256: string;
 }

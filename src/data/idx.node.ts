@@ -19,11 +19,6 @@ export interface IdxPair {
   readonly labels: string;
 }
 
-export interface LoadedData {
-  train?: Dataset<'train'>;
-  test?: Dataset<'test'>;
-}
-
 const PREFIXES = { train: ['train'], test: ['t10k', 'test'] } as const;
 const SUFFIX = { images: ['images-idx3-ubyte', 'images.idx3-ubyte'], labels: ['labels-idx1-ubyte', 'labels.idx1-ubyte'] } as const;
 /** Where torchvision and others put them inside of a data folder. */

@@ -1,7 +1,7 @@
 /** How data sets come to be: checked once, here, so that nothing after has to. */
 import { fail } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
-import type { AnyImages, Dataset, ImageShape, Role } from './dataset.ts';
+import type { AnyImages, Dataset, Groups, ImageShape, Role } from './dataset.ts';
 
 export interface DatasetParts<R extends Role> extends ImageShape {
   readonly role: R;
@@ -11,6 +11,7 @@ export interface DatasetParts<R extends Role> extends ImageShape {
   readonly pixels: Uint8Array;
   readonly labels: Int32Array;
   readonly classes: readonly string[];
+  readonly groups?: Groups;
 }
 
 /** Bytes of one image. */
@@ -46,7 +47,7 @@ export function hashImages(shape: ImageShape, pixels: Uint8Array, labels: Int32A
  * Fails where there are no images, where the byte count does not fit, or where a label names no class.
  */
 export function makeDataset<R extends Role>(parts: DatasetParts<R>): Dataset<R> {
-  const { role, source, channels, height, width, pixels, labels, classes } = parts;
+  const { role, source, channels, height, width, pixels, labels, classes, groups } = parts;
   const where = `data: ${source}`;
   const count = labels.length;
   if (count === 0) fail({ where, what: 'no images', expected: 'at least one' });
@@ -77,6 +78,7 @@ export function makeDataset<R extends Role>(parts: DatasetParts<R>): Dataset<R> 
     pixels,
     labels,
     classes,
+    ...(groups && { groups }),
     get sha256() {
       hash ??= hashImages(parts, pixels, labels);
       return hash;
@@ -92,7 +94,8 @@ export function subset<R extends Role>(data: Dataset<R>, indices: ArrayLike<numb
 export function subset<R extends Role>(data: Dataset, indices: ArrayLike<number>, role: R): Dataset<R>;
 export function subset(data: Dataset, indices: ArrayLike<number>, role: Role = data.role): Dataset {
   const { source, channels, height, width, classes } = data;
-  return makeDataset({ role, source, channels, height, width, classes, ...gather(data, indices) });
+  const groups = data.groups && { by: data.groups.by, ids: Int32Array.from(indices, (i) => data.groups!.ids[i]) };
+  return makeDataset({ role, source, channels, height, width, classes, ...(groups && { groups }), ...gather(data, indices) });
 }
 
 /** Pixels and labels of the images at `indices`, copied. */

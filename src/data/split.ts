@@ -25,9 +25,11 @@ const WHERE = 'data: split';
 
 /**
  * Draws the held-out parts by chance, each with the same share of every class (largest remainders get the odd images); images keep
- * their order. Fails where a size is no share and no count, or where a part or the rest would be empty.
+ * their order. Where the data say which images belong together (`groups`), no group is parted, and the sizes are met as nearly as whole
+ * groups allow. Fails where a size is no share and no count, or where a part or the rest would be empty.
  */
 export function split<R extends 'train' | 'test', const P extends SplitParts>(data: Dataset<R>, parts: P, seed: number): Split<R, P> {
+  if (data.groups !== undefined) return splitGroups(data, parts, seed);
   const rng = Rng.from(seed, 'split');
   const pools = Array.from(countByClass(data), (count) => new Int32Array(count));
   const filled = new Int32Array(data.classes.length);
@@ -46,6 +48,42 @@ export function split<R extends 'train' | 'test', const P extends SplitParts>(da
     for (const [label, quota] of shareOut(total, left).entries()) {
       for (const index of pools[label].subarray(taken[label], taken[label] + quota)) belongs[index] = p + 1;
       taken[label] += quota;
+    }
+  }
+  return assemble(data, parts, belongs);
+}
+
+/** Takes groups in an order drawn by chance, each for the first part whose share of the group's classes it brings nearer. */
+function splitGroups<R extends 'train' | 'test', P extends SplitParts>(data: Dataset<R>, parts: P, seed: number): Split<R, P> {
+  const { ids } = data.groups!;
+  const members: number[][] = [];
+  for (const [i, id] of ids.entries()) {
+    members[id] ??= [];
+    members[id].push(i);
+  }
+  const order = Rng.from(seed, 'split', 'groups').permutation(members.length);
+  const counts = countByClass(data);
+  const asked = HELD.filter((part) => parts[part] !== undefined);
+  const wanted = asked.map((part) => {
+    const size = parts[part]!;
+    checkSize(part, size, true);
+    if (size >= data.count) nothingLeft(`${size} images for ${part} from ${data.count}`);
+    const share = size < 1 ? size : size / data.count;
+    return Float64Array.from(counts, (count) => count * share);
+  });
+  const belongs = new Uint8Array(data.count);
+  for (const id of order) {
+    // a part of a larger set may lack a group altogether
+    const group = members[id] ?? [];
+    const classes = new Map<number, number>();
+    for (const i of group) classes.set(data.labels[i], (classes.get(data.labels[i]) ?? 0) + 1);
+    for (const [p, want] of wanted.entries()) {
+      let gain = 0;
+      for (const [label, n] of classes) gain += Math.abs(want[label]) - Math.abs(want[label] - n);
+      if (gain <= 0) continue;
+      for (const [label, n] of classes) want[label] -= n;
+      for (const i of group) belongs[i] = HELD.indexOf(asked[p]) + 1;
+      break;
     }
   }
   return assemble(data, parts, belongs);

@@ -1,0 +1,23 @@
+/** Images that belong together: frames of one sign, recordings of one person. A split that parts them would be flattered. */
+import type { Groups } from './dataset.ts';
+
+/** Columns of an index that say it, in the order in which they are looked for. */
+export const GROUP_COLUMNS: readonly string[] = ['track', 'pole', 'person', 'subject', 'speaker', 'session', 'group'];
+
+/** Groups from one key for each image; equal keys are one group. */
+export function groupsOf(by: string, keys: readonly string[]): Groups {
+  const known = new Map<string, number>();
+  const ids = Int32Array.from(keys, (key) => {
+    const id = known.get(key) ?? known.size;
+    known.set(key, id);
+    return id;
+  });
+  return { by, ids };
+}
+
+/** A file's name up to its last `_` or `-`: `00012_00029.ppm` is frame 29 of sign 12. */
+export function byPrefix(name: string): string {
+  const stem = name.replace(/\.[^.]*$/, '');
+  const cut = Math.max(stem.lastIndexOf('_'), stem.lastIndexOf('-'));
+  return cut > 0 ? stem.slice(0, cut) : stem;
+}

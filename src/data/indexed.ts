@@ -1,0 +1,125 @@
+/** What tables of images have in common: parts, classes and groups from their columns. */
+import { fail } from '../core/errors.ts';
+import { findColumn, LABEL_COLUMNS, SPLIT_COLUMNS, type Table } from './csv.ts';
+import type { Groups } from './dataset.ts';
+import { byPrefix, GROUP_COLUMNS, groupsOf } from './groups.ts';
+import { naturalOrder } from './natural-order.ts';
+
+export interface IndexOptions {
+  /** Names of the classes that numbers in the table stand for. */
+  readonly classes?: readonly string[];
+  /** Column that says which images belong together, `prefix` (of the file's name) or `none`; default: one of the usual names, if there is one. */
+  readonly groupBy?: string;
+  /** Told what was decided. */
+  readonly note?: (text: string) => void;
+}
+
+export interface IndexedRow {
+  readonly line: number;
+  readonly cells: readonly string[];
+  readonly label: number;
+}
+
+export interface Index {
+  readonly classes: readonly string[];
+  readonly train: readonly IndexedRow[];
+  readonly test: readonly IndexedRow[];
+  /** No column says which part a row is of. */
+  readonly undivided: boolean;
+  /** Groups of some rows, where there are any. */
+  readonly groups: (rows: readonly IndexedRow[]) => Groups | undefined;
+}
+
+/**
+ * Sorts the rows into parts and numbers their classes. Labels that are all whole numbers stand for `classes`, where those are given and
+ * reach; other labels are names, in natural order.
+ * Throws SecateurError where there is no label column, a label is empty or out of range, or a part is none.
+ */
+export function readIndex(table: Table, where: string, file: number | undefined, options: IndexOptions): Index {
+  const labelAt = findColumn(table, LABEL_COLUMNS);
+  const columns = table.header.join(', ');
+  if (labelAt === undefined) {
+    return fail({ where, what: 'no column holds the classes', expected: `one of ${LABEL_COLUMNS.join(', ')}`, got: columns });
+  }
+  const { classes, labels } = readLabels(table, labelAt, where, options);
+  const splitAt = findColumn(table, SPLIT_COLUMNS);
+  const parts: { train: IndexedRow[]; test: IndexedRow[] } = { train: [], test: [] };
+  const left = new Map<string, number>();
+  for (const [i, row] of table.rows.entries()) {
+    const part = splitAt === undefined ? 'train' : row.cells[splitAt].toLowerCase();
+    const entry = { ...row, label: labels[i] };
+    if (part.startsWith('train')) parts.train.push(entry);
+    else if (part.startsWith('test')) parts.test.push(entry);
+    else if (/^(val|dev|valid)/.test(part)) left.set(part, (left.get(part) ?? 0) + 1);
+    else
+      fail({
+        where: `${where} line ${row.line}`,
+        what: 'part is not known',
+        expected: 'train..., test... or val...',
+        got: row.cells[splitAt!] || 'nothing',
+      });
+  }
+  for (const [part, n] of left)
+    options.note?.(`${n} images of the part "${part}" are left out: the defender's own are taken from the training images`);
+  return { classes, ...parts, undivided: splitAt === undefined, groups: grouper(table, where, file, options) };
+}
+
+function readLabels(
+  table: Table,
+  at: number,
+  where: string,
+  { classes }: IndexOptions,
+): { classes: readonly string[]; labels: Int32Array } {
+  const written = table.rows.map((row) => row.cells[at]);
+  const empty = written.indexOf('');
+  if (empty >= 0)
+    fail({ where: `${where} line ${table.rows[empty].line}`, what: 'no class', expected: `a value in column ${table.header[at]}` });
+  const distinct = [...new Set(written)].sort(naturalOrder);
+  const numbers = distinct.every((text) => /^\d{1,9}$/.test(text));
+  if (numbers && classes !== undefined) {
+    const high = written.findIndex((text) => Number(text) >= classes.length);
+    if (high >= 0) {
+      const expected = `0 to ${classes.length - 1} (${classes.length} classes)`;
+      fail({ where: `${where} line ${table.rows[high].line}`, what: 'class is out of range', expected, got: written[high] });
+    }
+    return { classes, labels: Int32Array.from(written, Number) };
+  }
+  const place = new Map(distinct.map((text, i) => [text, i]));
+  return { classes: distinct, labels: Int32Array.from(written, (text) => place.get(text)!) };
+}
+
+function grouper(table: Table, where: string, file: number | undefined, o: IndexOptions): Index['groups'] {
+  const { groupBy, note } = o;
+  if (groupBy === 'none') return () => undefined;
+  if (groupBy === 'prefix') {
+    if (file === undefined)
+      return fail({ where: '--group-by', what: 'no column of file names', expected: 'a column', got: groupBy, exitCode: 2 });
+    return (rows) =>
+      groupsOf(
+        'prefix',
+        rows.map((row) => `${row.label} ${byPrefix(row.cells[file].replace(/^.*[/\\]/, ''))}`),
+      );
+  }
+  const at = findColumn(table, groupBy === undefined ? GROUP_COLUMNS : [groupBy]);
+  if (at === undefined) {
+    if (groupBy === undefined) return () => undefined;
+    return fail({
+      where: '--group-by',
+      what: `no such column in ${where}`,
+      expected: `one of ${table.header.join(', ')}, prefix or none`,
+      got: groupBy,
+      exitCode: 2,
+    });
+  }
+  const column = table.header[at];
+  if (groupBy === undefined) note?.(`images with the same ${column} stay together when images are held out (--group-by none parts them)`);
+  // a track is numbered within its class; anything else means the same in every class
+  const local = column.toLowerCase() === 'track';
+  return (rows) =>
+    rows.every((row) => row.cells[at] !== '')
+      ? groupsOf(
+          column,
+          rows.map((row) => (local ? `${row.label} ${row.cells[at]}` : row.cells[at])),
+        )
+      : undefined;
+}

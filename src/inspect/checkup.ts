@@ -52,14 +52,17 @@ export function checkup(model: Model, types: ValueTypes, overrides: SpecOverride
     summary: summarize(model),
     ...(notClassifier !== undefined && { notClassifier }),
     ...(classes !== undefined && { classes }),
-    ...describePixels(model, overrides),
+    ...describePixels(model, overrides, classes),
     ...describeTraining(model, types),
   };
 }
 
-function describePixels(model: Model, overrides: SpecOverrides): Pick<Checkup, 'pixels' | 'pixelsUnknown'> {
+/** @param classes as many as there are, for files that do not say it themselves */
+function describePixels(model: Model, overrides: SpecOverrides, classes = 1): Pick<Checkup, 'pixels' | 'pixelsUnknown'> {
   try {
-    const spec = readSpec(model, overrides);
+    const known = model.metadata.has('secateur.labels') || typeof model.graph.outputs[0]?.dims?.[1] === 'number';
+    const labels = overrides.labels ?? (known ? undefined : Array.from({ length: classes }, (_, i) => String(i)));
+    const spec = readSpec(model, { ...overrides, ...(labels && { labels }) });
     const { channels, height, width, layout, range, mean, std, channelOrder } = spec;
     const plain = mean.every((m) => m === 0) && std.every((s) => s === 1);
     const norm = plain ? '' : `, then minus ${list(mean)}, divided by ${list(std)}`;

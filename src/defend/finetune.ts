@@ -3,11 +3,15 @@
  * Dolan-Gavitt, Garg 2018, section 4.2; the paper gives no numbers, so the defaults are ours). Channels that were cut stay cut.
  */
 import { z } from 'zod';
+import { fail } from '../core/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { unshareStatistics } from '../grad/unshare.ts';
 import type { Model } from '../onnx/model.ts';
+import { fixedBatch } from '../onnx/passes/free-batch.ts';
 import type { SpecOverrides } from '../onnx/spec.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
+import { workingModel } from '../runtime/working-model.ts';
 import type { EpochRecord } from '../train/checkpoint.ts';
 import { train } from '../train/loop.ts';
 import type { TrainOptions } from '../train/options.ts';
@@ -36,7 +40,13 @@ export interface FinetuneResult {
   readonly history: readonly EpochRecord[];
 }
 
-/** Fine-tunes on clean validation data. Throws SecateurError as {@link train} does. */
+/** Batches from which on their own statistics are worth something; a notice is given below. */
+const ENOUGH = 16;
+
+/**
+ * Fine-tunes on clean validation data. A network that takes a fixed number of images is given more where that can be done, else it is trained
+ * by that many. Throws SecateurError as {@link train} does, and where batch statistics are asked for that cannot be had.
+ */
 export async function finetune(
   runtime: Runtime,
   model: Model,
@@ -44,11 +54,21 @@ export async function finetune(
   options: FinetuneOptions = {},
 ): Promise<FinetuneResult> {
   const { epochs, learningRate, batchSize, momentum, weightDecay, batchNorm, seed } = FinetuneSettings.parse(options);
-  const { masks, trainable } = keptCuts(model, await probe(runtime, model, { batch: 2 }));
   const { schedule, augment, onProgress, signal, checkpoint, onEpoch, spec } = options;
-  return train(runtime, model, validation, {
+  const notice = (text: string): void => onProgress?.({ kind: 'notice', text });
+  const working = fixedBatch(model) === undefined ? undefined : await workingModel(runtime, model);
+  const open = working?.model ?? model;
+  const size = working?.fixed?.batch ?? Math.min(batchSize, validation.count);
+  if (working?.fixed && working.fixed.batch !== batchSize) {
+    notice(`steps of ${working.fixed.batch} instead of ${batchSize} images: the network takes no other number (${working.fixed.why})`);
+  }
+  checkBatchNorm(open, batchNorm, size, notice);
+  // Exporters store equal statistics once; in training they become different.
+  const own = batchNorm === 'training' ? unshareStatistics(open) : open;
+  const { masks, trainable } = keptCuts(own, await probe(runtime, own, { batch: 2 }));
+  const result = await train(runtime, own, validation, {
     epochs,
-    batchSize,
+    batchSize: size,
     learningRate,
     optimizer: { kind: 'sgd', momentum, weightDecay },
     schedule,
@@ -63,4 +83,23 @@ export async function finetune(
     onEpoch,
     spec,
   });
+  return { ...result, model: working?.restore(result.model) ?? result.model };
+}
+
+function checkBatchNorm(model: Model, mode: 'inference' | 'training', batchSize: number, notice: (text: string) => void): void {
+  if (mode === 'inference') return;
+  if (!model.graph.nodes.some((node) => node.opType === 'BatchNormalization')) {
+    notice('batch norm in training mode changes nothing: the network has none (exporters fold it into the convolutions before it)');
+    return;
+  }
+  if (batchSize === 1) {
+    fail({
+      where: '--batch-norm',
+      what: 'no statistics of a batch of one image',
+      expected: 'inference',
+      got: 'training',
+      hint: '--batch-norm inference, which leaves the running statistics as they are',
+    });
+  }
+  if (batchSize < ENOUGH) notice(`statistics of ${batchSize} images at a time are rough: a larger batch, or batch norm in inference mode`);
 }

@@ -3,7 +3,7 @@ import { fail } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 import type { DType } from '../core/tensor.ts';
 import { GraphBuilder } from '../onnx/builder.ts';
-import { allNames, cloneModel, describeNode, removeDead, topologicalOrder, usedValues } from '../onnx/edit.ts';
+import { allNames, cloneModel, describeNode, producers, removeDead, topologicalOrder, usedValues } from '../onnx/edit.ts';
 import type { Graph, Model, Node } from '../onnx/model.ts';
 import { constantsToInitializers } from '../onnx/passes/constants-to-initializers.ts';
 import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
@@ -116,7 +116,9 @@ export function whyNone({ graph, logits }: Forward): string {
     }
     for (const name of usedValues(node)) reached.add(name);
   }
-  return '';
+  const made = producers(graph);
+  const maker = graph.nodes.filter((node) => node.opType === 'Conv' || node.opType === 'Gemm').map((node) => made.get(node.inputs[1]))[0];
+  return maker === undefined ? '' : `: weights are not stored but made by ${describeNode(maker)}`;
 }
 
 /** Puts the operators that depend on the mode into it. Where nothing trained comes in, they stay as they are when the network is used. */

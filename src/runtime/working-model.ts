@@ -9,7 +9,7 @@ import { fromBfloat16, fromHalf, toBfloat16, toHalf } from '../onnx/half.ts';
 import type { Model } from '../onnx/model.ts';
 import { bindSizes } from '../onnx/passes/bind-sizes.ts';
 import { flattenScores } from '../onnx/passes/flatten-scores.ts';
-import { fixedBatch, freeBatch } from '../onnx/passes/free-batch.ts';
+import { fixedBatch, freeBatch, mayBeFixedInside } from '../onnx/passes/free-batch.ts';
 import { liftConstants } from '../onnx/passes/lift-constants.ts';
 import type { Reversible } from '../onnx/passes/reversible.ts';
 import { toFloat32, weightType } from '../onnx/passes/to-float32.ts';
@@ -71,7 +71,7 @@ export async function workingModel(runtime: Runtime, model: Model, options: { di
   }
 
   let fixed: WorkingModel['fixed'];
-  const was = fixedBatch(now);
+  const was = fixedBatch(now) ?? (mayBeFixedInside(now) && !(await takesTwo(runtime, now)) ? 1 : undefined);
   if (was !== undefined) {
     const freed = await tryFree(runtime, now, was);
     if (typeof freed === 'string') {
@@ -79,7 +79,7 @@ export async function workingModel(runtime: Runtime, model: Model, options: { di
       notes.push(`The network takes ${was === 1 ? 'one image' : `${was} images`} at a time and cannot be given more: ${freed}.`);
     } else {
       take(freed);
-      notes.push(`The file fixes the batch at ${was}; in memory it is free, with the same answers.`);
+      notes.push(`The file fixes the batch at ${was}; in memory it is free, and the answers are the same.`);
     }
   }
   return {
@@ -102,6 +102,16 @@ function declareInitializers(later: Model, original: Model): void {
   const declared = new Set(graph.inputs.map((i) => i.name));
   for (const [name, { dtype, dims }] of graph.initializers) {
     if (!declared.has(name) && !original.graph.initializers.has(name)) graph.inputs.push({ name, dtype, dims: [...dims] });
+  }
+}
+
+/** Whether two images at once give two rows of answers. */
+async function takesTwo(runtime: Runtime, model: Model): Promise<boolean> {
+  try {
+    const types = await probe(runtime, model, { batch: 2 });
+    return model.graph.outputs.every((output) => types.get(output.name)?.dims[0] === 2);
+  } catch {
+    return false;
   }
 }
 

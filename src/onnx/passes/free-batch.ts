@@ -32,20 +32,24 @@ interface ConstantEdit {
   readonly readers: { readonly output: string; readonly input: number }[];
 }
 
-/** The batch that is written into the file: of the only input, where it has more than one axis. A symbol may be a lie, see {@link hasFixedTarget}. */
+/** The batch that is written into the file: of the only input, where it has more than one axis. */
 export function fixedBatch(model: Model): number | undefined {
   const inputs = trueInputs(model);
   const dims = inputs.length === 1 ? inputs[0].dims : undefined;
-  if (dims === undefined || dims.length < 2) return undefined;
-  const [batch] = dims;
-  if (typeof batch === 'number') return batch > 0 ? batch : undefined;
-  return hasFixedTarget(model) ? 1 : undefined;
+  return dims !== undefined && dims.length > 1 && typeof dims[0] === 'number' && dims[0] > 0 ? dims[0] : undefined;
 }
 
-/** A Reshape to [1,...] contradicts a free batch: exporters leave it where a program was traced with one image. */
-function hasFixedTarget({ graph }: Model): boolean {
+/**
+ * Whether a network that declares a free batch may have a fixed one inside: a value that is no weight is reshaped to [1,...]. Exporters leave
+ * that where a program was traced with one image.
+ */
+export function mayBeFixedInside(model: Model): boolean {
+  const { graph } = model;
+  const inputs = trueInputs(model);
+  if (inputs.length !== 1 || (inputs[0].dims?.length ?? 0) < 2 || fixedBatch(model) !== undefined) return false;
   return graph.nodes.some((node) => {
-    const target = node.opType === 'Reshape' ? graph.initializers.get(node.inputs[1]) : undefined;
+    const target =
+      node.opType === 'Reshape' && !graph.initializers.has(node.inputs[0]) ? graph.initializers.get(node.inputs[1]) : undefined;
     return target !== undefined && target.data.length > 1 && Number(target.data[0]) === 1;
   });
 }

@@ -125,6 +125,13 @@ export interface ModelFunction {
   readonly domain: string;
   readonly name: string;
   readonly overload: string;
+  /** Names by which the body knows what it is called with, and what it gives back. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Attributes that a call may leave out. */
+  readonly defaults: ReadonlyMap<string, Attribute>;
+  /** Operator sets that the body is written in. */
+  readonly opsets: ReadonlyMap<string, number>;
   readonly nodes: readonly Node[];
 }
 
@@ -133,7 +140,16 @@ export function besideGraph(model: Model, where = 'onnx'): { functions: ModelFun
   const functions = ((model.source as ModelProto | undefined)?.functions ?? []).map((f): ModelFunction => {
     const at = `${where}: function "${f.name}"`;
     const nodes = f.node.map((n) => readNode(n, at));
-    return { domain: standardDomain(f.domain), name: f.name, overload: f.overload, nodes };
+    return {
+      domain: standardDomain(f.domain),
+      name: f.name,
+      overload: f.overload,
+      inputs: [...f.input],
+      outputs: [...f.output],
+      defaults: new Map(f.attributeProto.map((a) => [a.name, readAttribute(a, at)])),
+      opsets: new Map(f.opsetImport.map((o) => [standardDomain(o.domain), Number(o.version)])),
+      nodes,
+    };
   });
   const sparse: string[] = [];
   const visit = (graph: Graph): void => {

@@ -4,12 +4,14 @@
  */
 import { Rng } from '../core/rng.ts';
 import { type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
-import { cloneModel } from '../onnx/edit.ts';
+import { cloneModel, producers } from '../onnx/edit.ts';
 import { fromBfloat16, fromHalf, toBfloat16, toHalf } from '../onnx/half.ts';
 import type { Model } from '../onnx/model.ts';
 import { bindSizes } from '../onnx/passes/bind-sizes.ts';
 import { flattenScores } from '../onnx/passes/flatten-scores.ts';
 import { fixedBatch, freeBatch, mayBeFixedInside } from '../onnx/passes/free-batch.ts';
+import { hasBranches, inlineBranches } from '../onnx/passes/inline-branches.ts';
+import { inlineFunctions } from '../onnx/passes/inline-functions.ts';
 import { liftConstants } from '../onnx/passes/lift-constants.ts';
 import type { Reversible } from '../onnx/passes/reversible.ts';
 import { toFloat32, weightType } from '../onnx/passes/to-float32.ts';
@@ -47,6 +49,7 @@ export async function workingModel(runtime: Runtime, model: Model, options: { di
   };
   const inputs = trueInputs(now);
   const forms = [
+    inlineFunctions,
     liftConstants,
     flattenScores,
     (m: Model) => (options.dims && inputs.length === 1 ? bindSizes(m, inputs[0].name, options.dims) : undefined),
@@ -55,7 +58,14 @@ export async function workingModel(runtime: Runtime, model: Model, options: { di
     const step = form(now);
     if (step) take(step);
   }
+  for (let step = await takenBranches(runtime, now); step !== undefined; step = await takenBranches(runtime, now)) {
+    take(step);
+    const lifted = liftConstants(now);
+    if (lifted) take(lifted);
+  }
 
+  const made = madeWeights(now);
+  if (made !== undefined) notes.push(made);
   const dtype = weightType(now);
   const wide = toFloat32(now);
   if (typeof wide === 'string') notes.push(`The network cannot be worked on as float32: ${wide}.`);
@@ -94,6 +104,25 @@ export async function workingModel(runtime: Runtime, model: Model, options: { di
     },
   };
 }
+
+/** Ifs that go the same way with every batch, without their Ifs. */
+async function takenBranches(runtime: Runtime, model: Model): Promise<Reversible | undefined> {
+  if (!hasBranches(model)) return undefined;
+  return inlineBranches(model, await probe(runtime, model, { batch: 2 }), await probe(runtime, model, { batch: TRIED }));
+}
+
+/** Weights that a file does not store but makes, as files without their training do: there is nothing in it to be trained or cut. */
+function madeWeights({ graph }: Model): string | undefined {
+  const makers = producers(graph);
+  const found = graph.nodes.flatMap((node) => {
+    const maker = ['Conv', 'Gemm', 'MatMul'].includes(node.opType) ? makers.get(node.inputs[1]) : undefined;
+    return maker !== undefined && MAKERS.has(maker.opType) ? [maker.opType] : [];
+  });
+  if (found.length === 0) return undefined;
+  return `${found.length} layers have weights that are not stored but made by ${found[0]} nodes: they stay as they are.`;
+}
+
+const MAKERS: ReadonlySet<string> = new Set(['ConstantOfShape', 'RandomNormal', 'RandomUniform']);
 
 /** Up to IR version 3 initialisers are inputs too; what a defence put in follows the file's custom. */
 function declareInitializers(later: Model, original: Model): void {

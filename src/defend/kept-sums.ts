@@ -62,7 +62,7 @@ export function planSums(model: Model, types: ValueTypes, point: CutPoint, spec:
   if (types.get(end.value)?.dims.length !== 2) return `the ${end.node.opType} works at several places of an image`;
   const features = evenly(end.layout, point.channels);
   if (features === undefined) return 'other channels, or not all of these, go into the next layer';
-  const matrix = linearMap(model, end);
+  const matrix = linearMap(channels, end);
   if (matrix === undefined) return 'the next layer has no plain float32 weights';
   const after = end.node.outputs[0];
   const { nodes, values, frontier } = downstream(graph, spec.input, after);
@@ -95,22 +95,24 @@ function rowsInOrder({ weight, width }: { weight: Float32Array; width: number },
 }
 
 /** Weights of a Gemm or MatMul as `[in,out]`, its bias as `[out]`, alpha and beta multiplied in. */
-function linearMap(model: Model, { node }: ChannelEnd): { weight: Float32Array; bias: Float32Array; width: number } | undefined {
+function linearMap(g: ChannelGraph, { node }: ChannelEnd): { weight: Float32Array; bias: Float32Array; width: number } | undefined {
   if (node === undefined) return undefined;
-  const stored = model.graph.initializers.get(node.inputs[1]);
-  if (!(stored?.data instanceof Float32Array) || stored.dims.length !== 2) return undefined;
+  const stored = g.stored.get(node.inputs[1]);
+  if (!(stored?.tensor.data instanceof Float32Array) || stored.dims.length !== 2) return undefined;
+  const { data, dims } = stored.tensor;
   const gemm = node.opType === 'Gemm';
   const transB = node.attributes.get('transB');
-  const turned = gemm && transB?.type === 'int' && transB.value === 1;
-  const [rows, width] = turned ? [stored.dims[1], stored.dims[0]] : stored.dims;
+  // Turned by the node, or by a Transpose before it, but not by both.
+  const turned = (gemm && transB?.type === 'int' && transB.value === 1) !== (stored.axes[0] === 1);
+  const [rows, width] = turned ? [dims[1], dims[0]] : dims;
   const alpha = gemm ? attrFloat(node, 'alpha', 1) : 1;
   const weight = new Float32Array(rows * width);
   for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < width; j++) weight[i * width + j] = alpha * stored.data[turned ? j * rows + i : i * width + j];
+    for (let j = 0; j < width; j++) weight[i * width + j] = alpha * data[turned ? j * rows + i : i * width + j];
   }
   const bias = new Float32Array(width);
   if (gemm && node.inputs[2]) {
-    const added = model.graph.initializers.get(node.inputs[2]);
+    const added = g.stored.get(node.inputs[2])?.tensor;
     if (!(added?.data instanceof Float32Array) || (added.data.length !== width && added.data.length !== 1)) return undefined;
     const beta = attrFloat(node, 'beta', 1);
     for (let j = 0; j < width; j++) bias[j] = beta * added.data[added.data.length === 1 ? 0 : j];

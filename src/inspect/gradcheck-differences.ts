@@ -62,6 +62,14 @@ export async function checkByDifferences(runtime: Runtime, model: Model, o: Diff
   const wrt = [...subject.parameters, subject.input].filter((name) => subject.asks(name));
   const graph = subject.gradients(wrt);
   const classes = subject.values.get(graph.outputs.logits)!.dims[1];
+  if (classes < 2) {
+    fail({
+      where: 'gradcheck',
+      what: `class scores in "${graph.outputs.logits}"`,
+      expected: 'two classes or more, or every loss is 0',
+      got: String(classes),
+    });
+  }
   const rng = Rng.from(seed, 'gradcheck', 'labels');
   const labels = i64(Array.from({ length: x.dims[0] }, () => rng.int(classes)));
   const feeds = { [subject.input]: x, [graph.feeds.labels]: labels };
@@ -247,7 +255,7 @@ const moved = (w: Float32Array, direction: Float32Array, step: number): Float32A
 
 function judge(name: string, dims: readonly number[], gradient: Tensor, samples: readonly Sample[], tolerance: number): DifferenceCheck {
   const excess = ({ error, uncertainty }: Sample): number =>
-    uncertainty === Number.POSITIVE_INFINITY ? 0 : error / Math.max(tolerance, uncertainty);
+    uncertainty === Number.POSITIVE_INFINITY ? 0 : error / (tolerance + uncertainty);
   const sure = samples.filter((s) => s.uncertainty <= SURE);
   const worst = (sure.length > 0 ? sure : samples).reduce((a, b) => (excess(b) > excess(a) ? b : a));
   const l2 = Math.sqrt(dot(gradient.data as Float32Array, gradient.data as Float32Array));
@@ -256,5 +264,5 @@ function judge(name: string, dims: readonly number[], gradient: Tensor, samples:
   const values = { name, dims, error, l2, largest, uncertainty };
   if (uncertainty > SURE)
     return { ...values, ok: true, note: 'not judged: it moves the loss too little for float32, or the loss has a kink here' };
-  return { ...values, ok: error <= Math.max(tolerance, uncertainty) };
+  return { ...values, ok: error <= tolerance + uncertainty };
 }

@@ -100,12 +100,11 @@ const branches: Block = (n, { x, channels }, p) => {
 /** ShuffleNet: half goes by, half through a depthwise convolution, then they are put beside each other and shuffled. */
 const shuffle: Block = (n, from, p) => {
   const x = n.relu(`${p}in.relu`, n.conv(`${p}in`, from.x, from.channels, 6, { kernel: 1 }));
-  const sizes =
-    n.b.opset < 13 ? { inputs: [x], attributes: { axis: 1, split: [3, 3] } } : { inputs: [x, n.b.ints([3, 3])], attributes: { axis: 1 } };
-  const [left, right] = n.b.op('Split', sizes.inputs, sizes.attributes, { name: `${p}split`, outputs: [`${p}left`, `${p}right`] }) && [
-    `${p}left`,
-    `${p}right`,
-  ];
+  const [left, right] = [`${p}left`, `${p}right`];
+  const outputs = { name: `${p}split`, outputs: [left, right] };
+  // The sizes became an input with opset 13.
+  if (n.b.opset < 13) n.b.op('Split', [x], { axis: 1, split: [3, 3] }, outputs);
+  else n.b.op('Split', [x, n.b.ints([3, 3])], { axis: 1 }, outputs);
   let v = n.relu(`${p}relu1`, n.conv(`${p}conv1`, right, 3, 3, { kernel: 1 }));
   v = n.conv(`${p}dw`, v, 3, 3, { group: 3 });
   v = n.relu(`${p}relu2`, n.conv(`${p}conv2`, v, 3, 3, { kernel: 1 }));

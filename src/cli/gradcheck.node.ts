@@ -94,25 +94,33 @@ async function inWorkingForm(model: Model, batch: number | undefined, open: () =
   return (await workingModel(await open(), model)).model;
 }
 
-function outcome(tensors: readonly TensorCheck[], tolerance: number, how: string, notes: readonly string[], json: object): Outcome {
+function outcome(
+  tensors: readonly (TensorCheck | DifferenceCheck)[],
+  tolerance: number,
+  how: string,
+  notes: readonly string[],
+  json: object,
+): Outcome {
   const wrong = tensors.filter((t) => !t.ok);
   const worst = tensors.find((t) => t.note === undefined) ?? tensors[0];
-  const line =
-    wrong.length === 0
-      ? `gradients are right ${how}: worst ${short(worst.error)} (${worst.name}), tolerance ${tolerance}`
-      : `${wrong.length} of ${tensors.length} tensors are not right ${how}: worst ${short(worst.error)} (${worst.name}), tolerance ${tolerance}`;
+  const known = uncertaintyOf(worst);
+  const sure = known === undefined ? '' : `, known to ${short(known)}`;
+  const said = wrong.length === 0 ? 'gradients are right' : `${wrong.length} of ${tensors.length} tensors are not right`;
+  const line = `${said} ${how}: worst ${short(worst.error)} (${worst.name}${sure}), tolerance ${tolerance}`;
   const ok = wrong.length === 0;
   return { line, tables: [tableOf(tensors)], notes, json: { ok, tolerance, ...json }, exitCode: ok ? 0 : 3 };
 }
+
+const uncertaintyOf = (t: TensorCheck | DifferenceCheck): number | undefined => ('uncertainty' in t ? t.uncertainty : undefined);
 
 const short = (value: number): string => (value === 0 ? '0' : value.toExponential(1));
 
 /** One line a tensor. */
 function tableOf(tensors: readonly (TensorCheck | DifferenceCheck)[]): string {
-  const differences = tensors.some((t) => 'uncertainty' in t);
-  const head = ['', 'tensor', 'shape', 'error', differences ? 'sure to' : 'L2 error', 'largest', ''];
+  const differences = tensors.some((t) => uncertaintyOf(t) !== undefined);
+  const head = ['', 'tensor', 'shape', 'error', differences ? 'known to' : 'L2 error', 'largest', ''];
   const lines = tensors.map((t) => {
-    const second = 'uncertainty' in t ? t.uncertainty : t.l2;
+    const second = uncertaintyOf(t) ?? t.l2;
     return [t.ok ? 'ok' : 'NO', t.name, formatDims(t.dims), short(t.error), short(second), short(t.largest), t.note ?? ''];
   });
   const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i].length)));

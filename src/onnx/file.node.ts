@@ -9,7 +9,7 @@ import { externalReader } from './external.node.ts';
 import type { ExternalFile } from './external-layout.ts';
 import { type Limits, MAX_MODEL_BYTES, UNTRUSTED } from './limits.ts';
 import type { Model } from './model.ts';
-import { encodeWithExternal, readModel } from './proto.ts';
+import { encodeWithExternal, externalLocations, readModel } from './proto.ts';
 import { vetModel } from './vet.ts';
 
 /**
@@ -64,6 +64,14 @@ function refuseOddFile(stats: Stats, path: string): number {
 }
 
 const IS_FOLDER = { what: 'is a folder', hint: 'the path of an .onnx file' };
+
+/** SHA-256 of a model's file; where it keeps data in files beside it, of the digests of all of them, one a line, the model's first. */
+export async function hashModel(path: string, model: Model): Promise<string> {
+  const { sha256, sha256File } = await import('../core/hash.node.ts');
+  const digests: string[] = [];
+  for (const file of [path, ...externalLocations(model).map((name) => join(dirname(path), name))]) digests.push(await sha256File(file));
+  return digests.length === 1 ? digests[0] : sha256(new TextEncoder().encode(digests.join('\n')));
+}
 
 /**
  * Writes a model to `path`, making its folder, and beside it the files in which it kept external data when it was read (or, for a model

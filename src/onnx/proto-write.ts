@@ -365,6 +365,13 @@ function externalEntries(place: Place, old: readonly StringStringEntryProto[], k
   return [...entries, ...added.map(([key, value]) => create(StringStringEntryProtoSchema, { key, value }))];
 }
 
+/** Names of the files beside it that a model was read from, in the order of first use. */
+export function externalLocations(model: Model): string[] {
+  const source = model.graph.source as GraphProto | undefined;
+  const entries = (source?.initializer ?? []).flatMap((t) => (t.dataLocation === TensorProto_DataLocation.EXTERNAL ? t.externalData : []));
+  return [...new Set(entries.filter((e) => e.key === 'location').map((e) => e.value))];
+}
+
 const sizeOfParts = (parts: readonly Uint8Array[]): number => parts.reduce((sum, p) => sum + p.byteLength, 0);
 
 function partsOf(model: Model, graph: GraphProto): { whole: Uint8Array[]; graph: Uint8Array[] } {

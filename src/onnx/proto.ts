@@ -5,4 +5,4 @@
  * differs. So what is read and written unchanged is equal field by field, whatever fields this program has never heard of.
  */
 export { besideGraph, type ExternalReader, type ModelFunction, readModel, readTensor } from './proto-read.ts';
-export { encodeModel, encodeWithExternal, otherFields, writeModel, writeTensor } from './proto-write.ts';
+export { encodeModel, encodeWithExternal, externalLocations, otherFields, writeModel, writeTensor } from './proto-write.ts';

@@ -27,7 +27,7 @@ export const attackBadnet = defineCommand({
     return inRunFolder(context, { command: NAME, options: o, tune: true, resume }, async (work) => {
       const spec = specOverrides(o);
       const attack = await poisonOptions(o);
-      const parts = await work.step('reading data', () => loadParts(o));
+      const parts = await work.step('reading data', () => loadParts(o, { context, model: o.model }));
       work.inputs.data = parts.train.sha256;
       const model = await startModel(context, work, o, parts.train, spec);
       const settings = loopOptions(context, work, o, { model, spec, validation: parts.validation });

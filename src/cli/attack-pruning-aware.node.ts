@@ -51,7 +51,10 @@ export const attackPruningAware = defineCommand({
   options: z.object({
     ...optionalModel('the clean network of the first step; else one is trained'),
     ...poisonFields,
-    layer: z.string().optional().meta({ description: 'layer to hide in; default: the last convolution', placeholder: 'NAME' }),
+    layer: z
+      .string()
+      .optional()
+      .meta({ description: "layer to hide in; default: the last convolutional block's output", placeholder: 'NAME' }),
     prune: z
       .number()
       .positive()
@@ -86,7 +89,7 @@ export const attackPruningAware = defineCommand({
       const spec = specOverrides(o);
       const bias = readBias(o.bias);
       const attack = await poisonOptions(o);
-      const parts = await work.step('reading data', () => loadAttackerParts(o));
+      const parts = await work.step('reading data', () => loadAttackerParts(o, { context, model: o.model }));
       work.inputs.data = parts.train.sha256;
       const training = plainLoopOptions(context, o, spec);
       const runtime = await work.runtime();

@@ -5,21 +5,26 @@ import type { PruneResult } from '../defend/prune.ts';
 import type { Table } from '../evaluate/result.ts';
 import { parseAugment } from '../train/augment.ts';
 import { parseSchedule } from '../train/schedule.ts';
+import { chanceField } from './clean-check.node.ts';
 import type { Context } from './command.node.ts';
 import { percent } from './output.node.ts';
-import { dataField, modelField, outFields, runtimeFields, seedField, specFields, splitFields } from './shared.node.ts';
+import { dataField, modelField, outFields, runtimeFields, seedField, specFields, splitFields, untrustedFields } from './shared.node.ts';
 
 /** The defender's: a suspect network, clean images, nothing else. */
 export const defenceFields = {
   ...modelField,
   ...dataField,
   ...splitFields,
+  ...chanceField,
 };
 
-export const commonFields = { ...outFields, ...runtimeFields, ...specFields };
+export const commonFields = { ...outFields, ...runtimeFields, ...untrustedFields, ...specFields };
 
 export const pruneFields = {
-  layer: z.string().optional().meta({ description: 'layer to prune; default: the last convolution', placeholder: 'NAME' }),
+  layer: z
+    .string()
+    .optional()
+    .meta({ description: "layer to prune; default: the last convolutional block's output, see inspect --layers", placeholder: 'NAME' }),
   threshold: z
     .number()
     .min(0)

@@ -1,6 +1,7 @@
 /** `secateur evaluate`: the judge. Clean accuracy, and attack success where a trigger is named. */
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
+import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
 import { openClassifier } from './foreign.node.ts';
 import { judge } from './judge.node.ts';
@@ -40,8 +41,9 @@ export const evaluate = defineCommand({
       }
       const spec = specOverrides(o);
       const { model } = await openClassifier(context, work, o.model, spec);
-      const test = await work.step('reading data', () => loadTest(o));
+      const test = await work.step('reading data', () => loadTest(o, { context, model }));
       work.inputs.test = test.sha256;
+      await checkClean(context, work, { model, data: test, spec }, false);
       const {
         line,
         table,

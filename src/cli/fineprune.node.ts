@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { fineprune as runFinepruning } from '../defend/fineprune.ts';
 import type { Table } from '../evaluate/result.ts';
 import { validationAccuracy } from './accuracy.node.ts';
+import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
 import { change, commonFields, curveTable, defenceFields, finetuneFields, finetuneOptions, pruneFields } from './defend.node.ts';
 import { openClassifier } from './foreign.node.ts';
@@ -20,8 +21,9 @@ export const fineprune = defineCommand({
     inRunFolder(context, { command: 'fineprune', options: o, tune: true }, async (work) => {
       const spec = specOverrides(o);
       const { model, restore } = await openClassifier(context, work, o.model, spec);
-      const validation = await work.step('reading data', () => loadValidation(o));
+      const validation = await work.step('reading data', () => loadValidation(o, { context, model }));
       work.inputs.validation = validation.sha256;
+      await checkClean(context, work, { model, data: validation, spec }, !o.allowChance);
       const { layer, threshold, compact } = o;
       const result = await work.step('fine-pruning', async () =>
         runFinepruning(await work.runtime(), model, validation, {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { finetune as runFinetuning } from '../defend/finetune.ts';
 import { validationAccuracy } from './accuracy.node.ts';
+import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
 import { change, commonFields, defenceFields, finetuneFields, finetuneOptions } from './defend.node.ts';
 import { openClassifier } from './foreign.node.ts';
@@ -18,8 +19,9 @@ export const finetune = defineCommand({
     inRunFolder(context, { command: 'finetune', options: o, tune: true }, async (work) => {
       const spec = specOverrides(o);
       const { model, restore } = await openClassifier(context, work, o.model, spec);
-      const validation = await work.step('reading data', () => loadValidation(o));
+      const validation = await work.step('reading data', () => loadValidation(o, { context, model }));
       work.inputs.validation = validation.sha256;
+      await checkClean(context, work, { model, data: validation, spec }, !o.allowChance);
       const before = await work.step('evaluating', async () => validationAccuracy(await work.runtime(), model, validation, spec));
       const result = await work.step('fine-tuning', async () =>
         runFinetuning(await work.runtime(), model, validation, { ...finetuneOptions(o, context), spec }),

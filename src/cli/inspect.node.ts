@@ -11,19 +11,21 @@ import { triggered } from '../poison/poison.ts';
 import type { FilterPictures } from '../report/media.ts';
 import { shortFloats } from '../report/media.ts';
 import { probe } from '../runtime/probe.ts';
+import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
+import { openNetwork } from './foreign.node.ts';
 import { thinned } from './output.node.ts';
 import {
   dataField,
   loadTest,
   loadValidation,
   modelField,
-  openModel,
   outFields,
   runtimeFields,
   specFields,
   specOverrides,
   splitFields,
+  trustedFields,
 } from './shared.node.ts';
 import { attackField, readAttack, triggerFields } from './trigger.node.ts';
 import { inRunFolder } from './work.node.ts';
@@ -35,13 +37,17 @@ export const inspect = defineCommand({
   description:
     "Without --data: the layers and the filters. With --data: mean and maximum of every channel of one layer on the defender's clean images, and the dormant ones. With a trigger too: the same on triggered test images, and the backdoor neurons, by a rule that is printed with them.",
   examples: [
-    ['secateur inspect model.onnx', 'which layers there are, and which one is pruned by default'],
+    ['secateur inspect model.onnx --layers', 'which layers there are, and which one is pruned by default'],
     ['secateur inspect runs/badnet/model.onnx --data mnist/ --attack runs/badnet', 'its backdoor neurons'],
   ],
   options: z.object({
     ...modelField,
+    layers: z.boolean().default(false).meta({ description: 'only the list of layers that can be cut, and which one is taken by default' }),
     data: dataField.data.optional(),
-    layer: z.string().optional().meta({ description: 'layer to look at; default: the last convolution', placeholder: 'NAME' }),
+    layer: z
+      .string()
+      .optional()
+      .meta({ description: "layer to look at; default: the last convolutional block's output, see --layers", placeholder: 'NAME' }),
     ...attackField,
     ...triggerFields,
     rise: rule.rise.meta({
@@ -52,16 +58,23 @@ export const inspect = defineCommand({
     ...splitFields,
     ...outFields,
     ...runtimeFields,
+    ...trustedFields,
     ...specFields,
   }),
   run: (context, o) =>
     inRunFolder(context, { command: 'inspect', options: o }, async (work) => {
       const attack = await readAttack(o);
       if (attack && o.data === undefined) fail({ where: '--data', what: 'missing', expected: 'images to put the trigger on', exitCode: 2 });
-      const { model, sha256 } = await openModel(o.model);
-      work.inputs.model = sha256;
+      if (o.layers) refuseWithLayers(o);
+      const { model } = await openNetwork(context, work, o.model, specOverrides(o));
       const types = await work.step('finding layers', async () => probe(await work.runtime(), model, { batch: 2 }));
       const layers = describeLayers(model, types);
+      if (o.layers) {
+        const cuttable = layers.filter((l) => l.notCuttable === undefined).length;
+        const chosen = layers.find((l) => l.isDefault);
+        const line = `${cuttable} layers can be cut${chosen === undefined ? '' : `, default ${chosen.layer}`}`;
+        return { line, tables: [], shown: [layersText(layers)], json: { layers } };
+      }
       const filters = filtersOf(model);
       const { point } = chooseLayer(model, types, o.layer);
       const media = { title: 'Inspection', ...(filters && { filters: [filterPictures(filters)] }) };
@@ -72,8 +85,9 @@ export const inspect = defineCommand({
 
       const data = o.data;
       const spec = specOverrides(o);
-      const images = attack ? await loadTest({ ...o, data }) : await loadValidation({ ...o, data });
+      const images = attack ? await loadTest({ ...o, data }, { context, model }) : await loadValidation({ ...o, data }, { context, model });
       work.inputs[images.role] = images.sha256;
+      await checkClean(context, work, { model, data: images, spec }, false);
       const withTrigger = attack && images.role === 'test' ? triggered(images, attack) : undefined;
       const { clean, bad } = await work.step('activations', async () => {
         if (!withTrigger) return { clean: await layerStatistics(await work.runtime(), model, point, images, { spec }), bad: undefined };
@@ -118,14 +132,29 @@ export const inspect = defineCommand({
     }),
 });
 
+/** Flags that ask for more than the list. */
+function refuseWithLayers(o: { data?: unknown; attack?: unknown; layer?: unknown }): void {
+  const given = (['data', 'attack', 'layer'] as const).find((name) => o[name] !== undefined);
+  if (given === undefined) return;
+  fail({ where: '--layers', what: `gives the list only, not with --${given}`, hint: 'one of the two', exitCode: 2 });
+}
+
 function layersText(layers: readonly LayerLine[]): string {
   const lines = layers.map((l) =>
     l.notCuttable === undefined
-      ? [l.layer, l.opType, `${l.channels} channels`, l.shape, l.follows, l.isDefault ? 'pruned by default' : '']
-      : [l.layer, l.opType, '', '', '', `not cut: ${l.notCuttable}`],
+      ? [l.isDefault ? '*' : ' ', l.layer, l.opType, `${l.channels} channels`, l.shape, l.byWeights ? 'weights' : 'Mul', l.follows]
+      : [' ', l.layer, l.opType, '', '', '', `not cut: ${l.notCuttable}`],
   );
-  const widths = [0, 1, 2, 3, 4].map((i) => Math.max(...lines.map((line) => line[i].length)));
-  return ['layers', ...lines.map((line) => `  ${line.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd())].join('\n');
+  if (lines.length === 0) return 'layers: none, there is no Conv, Gemm or MatMul with stored weights in it';
+  const widths = [0, 1, 2, 3, 4, 5].map((i) => Math.max(...lines.map((line) => line[i].length)));
+  const table = lines.map((line) => `  ${line.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd());
+  const chosen = layers.find((l) => l.isDefault);
+  const legend = [
+    'weights: a channel is cut by zeros in what is stored; Mul: by a product with 0 and 1 that is put behind it.',
+    chosen === undefined ? 'No channel of this network can be cut.' : `* pruned by default: ${chosen.why}.`,
+    ...(chosen === undefined || chosen.byWeights ? [] : [`  It is cut by a Mul, as ${chosen.whyMul}.`]),
+  ];
+  return ['layers', ...table, ...legend].join('\n');
 }
 
 /** undefined for a network without convolutions. */

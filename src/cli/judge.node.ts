@@ -5,7 +5,7 @@ import { Judge, type Judgement, type TriggeredTest } from '../evaluate/judge.ts'
 import type { Cell, Table } from '../evaluate/result.ts';
 import type { Rate } from '../evaluate/wilson.ts';
 import type { Model } from '../onnx/model.ts';
-import type { ModelSpec } from '../onnx/spec.ts';
+import type { SpecOverrides } from '../onnx/spec.ts';
 import { triggered } from '../poison/poison.ts';
 import type { Runtime } from '../runtime/session.ts';
 import { accuracyOf } from './accuracy.node.ts';
@@ -26,7 +26,7 @@ export async function judge(
   runtime: Runtime,
   model: Model,
   data: Dataset<'test'> | Dataset<'validation'>,
-  { spec, attack }: { spec: Partial<ModelSpec>; attack?: Attack },
+  { spec, attack }: { spec: SpecOverrides; attack?: Attack },
 ): Promise<Verdict> {
   const judgement = isTest(data)
     ? await new Judge(runtime, data, attack && (triggered(data, attack) as TriggeredTest), { spec }).judge(model)

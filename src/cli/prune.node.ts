@@ -1,6 +1,7 @@
 /** `secateur prune`: cuts the channels that clean data does not use, as long as accuracy holds. */
 import { z } from 'zod';
 import { prune as runPruning } from '../defend/prune.ts';
+import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
 import { commonFields, curveTable, defenceFields, pruneFields, pruneLine } from './defend.node.ts';
 import { openClassifier } from './foreign.node.ts';
@@ -13,7 +14,7 @@ export const prune = defineCommand({
   description:
     "Ranks the channels of one layer by their mean activation on the defender's clean images and cuts them in that order, stopping before validation accuracy falls by more than the threshold (Liu et al. 2018).",
   examples: [
-    ['secateur prune runs/badnet/model.onnx --data mnist/', 'the last convolution, at most 4 points of accuracy'],
+    ['secateur prune runs/badnet/model.onnx --data mnist/', "the last convolutional block's output, at most 4 points of accuracy"],
     ['secateur prune suspect.onnx --data clean-images/ --validation all --layer conv5 --compact', 'with images of your own, smaller file'],
   ],
   options: z.object({ ...defenceFields, ...pruneFields, ...commonFields }),
@@ -21,8 +22,9 @@ export const prune = defineCommand({
     inRunFolder(context, { command: 'prune', options: o }, async (work) => {
       const spec = specOverrides(o);
       const { model, restore } = await openClassifier(context, work, o.model, spec);
-      const validation = await work.step('reading data', () => loadValidation(o));
+      const validation = await work.step('reading data', () => loadValidation(o, { context, model }));
       work.inputs.validation = validation.sha256;
+      await checkClean(context, work, { model, data: validation, spec }, !o.allowChance);
       const { layer, threshold, compact } = o;
       const result = await work.step('pruning', async () =>
         runPruning(await work.runtime(), model, validation, { layer, threshold, compact, spec }),

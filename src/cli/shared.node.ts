@@ -3,38 +3,35 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
-import type { Dataset } from '../data/dataset.ts';
-import { loadData } from '../data/load.node.ts';
+import { type ClassMatching, matchClasses } from '../data/classes.ts';
+import type { Dataset, Role } from '../data/dataset.ts';
+import type { Fit } from '../data/fit.ts';
+import { DATA_KINDS, type LoadedData, loadData } from '../data/load.node.ts';
 import { subset } from '../data/make.ts';
 import { split } from '../data/split.ts';
-import { loadModel } from '../onnx/file.node.ts';
+import { hashModel, loadModel } from '../onnx/file.node.ts';
+import { type Limits, TRUSTED, UNTRUSTED } from '../onnx/limits.ts';
 import type { Model } from '../onnx/model.ts';
-import type { ModelSpec } from '../onnx/spec.ts';
+import { preparedSize } from '../onnx/preprocess.ts';
+import { readSpec } from '../onnx/spec.ts';
 import { openRuntime } from '../runtime/open.node.ts';
 import { SANDBOX_DEFAULTS, type SandboxLimits } from '../runtime/sandbox.node.ts';
 import type { Runtime } from '../runtime/session.ts';
 import type { Context } from './command.node.ts';
+import { type SpecValues, specOverrides } from './preprocess.node.ts';
 import { version } from './run.node.ts';
 
 export const modelField = {
   model: z.string().meta({ description: 'the network, an ONNX file', positional: true, placeholder: 'MODEL' }),
 };
 
-export const specFields = {
-  inputRange: z
-    .array(z.number())
-    .length(2)
-    .optional()
-    .meta({ description: 'what pixel 0 and pixel 255 become, for files that do not say: 0,1 or -1,1', placeholder: 'LOW,HIGH' }),
-  mean: z.array(z.number()).optional().meta({ description: 'taken off each channel, in units of the input range', placeholder: 'M,..' }),
-  std: z.array(z.number()).optional().meta({ description: 'each channel is divided by', placeholder: 'S,..' }),
-  labels: z.array(z.string()).optional().meta({ description: 'names of the classes, in the order of the outputs', placeholder: 'A,B,..' }),
-};
+export { specFields, specOverrides } from './preprocess.node.ts';
 
 export const dataField = {
-  data: z.string().meta({
-    description: 'a folder of IDX files, a folder with one sub-folder of PNG files a class, or builtin:digits',
-    placeholder: 'URI',
+  data: z.string().meta({ description: DATA_KINDS, placeholder: 'URI' }),
+  classes: z.enum(['auto', 'name', 'order']).default('auto').meta({
+    description:
+      "how the data's classes become the network's: by name where the names agree, else in order, which is said (auto); or always one of them",
   }),
 };
 
@@ -49,6 +46,11 @@ export const splitFields = {
       placeholder: 'SHARE',
     }),
   splitSeed: z.number().int().min(0).default(0).meta({ description: 'which images those are; attacker and defender must say the same' }),
+  groupBy: z.string().optional().meta({
+    description:
+      "column of the data's table (track, person, ...), or prefix of the files' names: images that have it in common stay together; none parts them",
+    placeholder: 'COLUMN',
+  }),
 };
 
 export const runtimeFields = {
@@ -85,10 +87,14 @@ interface Trust {
   readonly timeLimit?: number;
 }
 
+const isUntrusted = (o: Trust): boolean => o.untrusted ?? o.trusted === false;
+
 function sandboxOf(o: Trust): Partial<SandboxLimits> | undefined {
-  if (!(o.untrusted ?? (o.trusted === undefined ? false : !o.trusted))) return undefined;
-  return { memoryMB: o.memoryLimit, seconds: o.timeLimit };
+  return isUntrusted(o) ? { memoryMB: o.memoryLimit, seconds: o.timeLimit } : undefined;
 }
+
+/** What the file itself may ask of the reader. */
+export const readingLimits = (o: Trust): Limits => (isUntrusted(o) ? UNTRUSTED : TRUSTED);
 
 export const seedField = {
   seed: z.number().int().min(0).default(1).meta({ description: 'all randomness comes from it: same seed, same machine, same result' }),
@@ -100,16 +106,6 @@ export const outFields = {
 };
 
 type Values<F extends z.ZodRawShape> = z.output<z.ZodObject<F>>;
-
-/** What the flags say about a model's input; flags win over the file. */
-export function specOverrides(o: Values<typeof specFields>): Partial<ModelSpec> {
-  const out: Partial<ModelSpec> = {};
-  if (o.inputRange) out.range = [o.inputRange[0], o.inputRange[1]];
-  if (o.mean) out.mean = o.mean;
-  if (o.std) out.std = o.std;
-  if (o.labels) out.labels = o.labels;
-  return out;
-}
 
 /**
  * Gives `work` a runtime, which is opened when it is first asked for and closed at the end.
@@ -155,35 +151,72 @@ export interface Parts {
   readonly test?: Dataset<'test'>;
 }
 
-type Loading = Values<typeof dataField & typeof splitFields> & { labels?: string[] };
+interface Loading extends SpecValues {
+  readonly data: string;
+  readonly classes?: ClassMatching;
+  readonly validation?: number | 'all';
+  readonly splitSeed?: number;
+  readonly groupBy?: string;
+}
+
+/** Who loads: notes go to the progress lines, and images are made to fit the network where there is one. */
+export interface Loader {
+  readonly context: Pick<Context, 'progress'>;
+  /** The network in memory, or its file. */
+  readonly model?: Model | string;
+}
 
 /** For those who train: what is left when the defender's images are held out. */
-export async function loadParts(o: Loading): Promise<Parts> {
-  const { train, test } = await loadTraining(o);
-  return { ...split(train, { validation: heldOut(o) }, o.splitSeed), test };
+export async function loadParts(o: Loading, loader: Loader): Promise<Parts> {
+  const { train, test } = await loadTraining(o, loader);
+  return { ...split(train, { validation: heldOut(o) }, o.splitSeed ?? 0), test };
 }
 
 /** For attackers who tune: the same, and images of the attacker's own taken out of what is left. */
-export async function loadAttackerParts(o: Loading & { tune: number }): Promise<Parts & { readonly tune: Dataset<'tune'> }> {
-  const { train, test } = await loadTraining(o);
-  return { ...split(train, { validation: heldOut(o), tune: o.tune }, o.splitSeed), test };
+export async function loadAttackerParts(
+  o: Loading & { tune: number },
+  loader: Loader,
+): Promise<Parts & { readonly tune: Dataset<'tune'> }> {
+  const { train, test } = await loadTraining(o, loader);
+  return { ...split(train, { validation: heldOut(o), tune: o.tune }, o.splitSeed ?? 0), test };
 }
 
-async function loadTraining(o: Loading): Promise<{ train: Dataset<'train'>; test?: Dataset<'test'> }> {
-  const { train, test } = await loadData(o.data, { classes: o.labels });
+/** The data as the network takes them: of its size, with its classes. */
+async function load(o: Loading, { context, model }: Loader): Promise<LoadedData> {
+  const note = (text: string): void => context.progress.line(`note: ${text}`);
+  const overrides = specOverrides(o);
+  const network = typeof model === 'string' ? await loadModel(model) : model;
+  const spec = network && readSpec(network, overrides);
+  const size = preparedSize(overrides.preprocess ?? undefined);
+  const without: Fit | undefined = overrides.preprocess
+    ? { preprocess: overrides.preprocess, ...(size && { height: size[0], width: size[1] }) }
+    : undefined;
+  const { groupBy } = o;
+  const raw = await loadData(o.data, { classes: o.labels ?? spec?.labels, fit: spec ?? without, note, ...(groupBy && { groupBy }) });
+  if (spec === undefined) return raw;
+  const match = <R extends Role>(data: Dataset<R>, tell: (text: string) => void): Dataset<R> =>
+    matchClasses(data, spec.labels, o.classes, tell);
+  const out: LoadedData = { ...raw };
+  if (raw.train) out.train = match(raw.train, note);
+  if (raw.test) out.test = match(raw.test, raw.train ? () => {} : note);
+  return out;
+}
+
+async function loadTraining(o: Loading, loader: Loader): Promise<{ train: Dataset<'train'>; test?: Dataset<'test'> }> {
+  const { train, test } = await load(o, loader);
   return train ? { train, test } : missing(o.data, 'training');
 }
 
-function heldOut({ validation }: Loading): number {
+function heldOut({ validation = 0.1 }: Loading): number {
   if (validation !== 'all') return validation;
   const what = 'nothing would be left to train on';
   return fail({ where: '--validation', what, expected: 'a share below 1 or a number', got: 'all', exitCode: 2 });
 }
 
 /** For those who defend: the clean validation images and nothing else. */
-export async function loadValidation(o: Loading): Promise<Dataset<'validation'>> {
-  const { train } = await loadTraining(o);
-  if (o.validation !== 'all') return split(train, { validation: o.validation }, o.splitSeed).validation;
+export async function loadValidation(o: Loading, loader: Loader): Promise<Dataset<'validation'>> {
+  const { train } = await loadTraining(o, loader);
+  if (o.validation !== 'all') return split(train, { validation: heldOut(o) }, o.splitSeed ?? 0).validation;
   return subset(
     train,
     Int32Array.from({ length: train.count }, (_, i) => i),
@@ -191,24 +224,28 @@ export async function loadValidation(o: Loading): Promise<Dataset<'validation'>>
   );
 }
 
-/** For those who judge. */
-export async function loadTest(o: Values<typeof dataField> & { labels?: string[] }): Promise<Dataset<'test'>> {
-  const { test } = await loadData(o.data, { classes: o.labels });
-  return test ?? missing(o.data, 'test');
+/** For those who judge. Data that have no parts are all test images; that is said, because a defence may have seen them. */
+export async function loadTest(o: Loading, loader: Loader): Promise<Dataset<'test'>> {
+  const { train, test, undivided } = await load(o, loader);
+  if (test !== undefined) return test;
+  if (train === undefined || !undivided) return missing(o.data, 'test');
+  loader.context.progress.line(`note: the data have no test part: all ${train.count} images are taken for test images`);
+  const all = Int32Array.from({ length: train.count }, (_, i) => i);
+  return subset(train, all, 'test') as Dataset<'test'>;
 }
 
 function missing(uri: string, what: 'training' | 'test'): never {
   const expected =
     what === 'test'
-      ? 't10k-images-idx3-ubyte and its labels, or a folder test/ with one sub-folder a class'
-      : 'train-images-idx3-ubyte and its labels, or one sub-folder of PNG files a class';
+      ? 't10k-images-idx3-ubyte and its labels, test_batch.bin, x_test and y_test, or a folder test/ with one sub-folder a class'
+      : 'train-images-idx3-ubyte and its labels, data_batch_1.bin, x_train and y_train, or one sub-folder of pictures a class';
   return fail({ where: `data: ${uri}`, what: `no ${what} images`, expected });
 }
 
 /** Reads a model, with what it is made of for run.json. */
-export async function openModel(path: string): Promise<{ model: Model; sha256: string }> {
-  const { sha256File } = await import('../core/hash.node.ts');
-  return { model: await loadModel(path), sha256: await sha256File(path) };
+export async function openModel(path: string, limits: Limits = TRUSTED): Promise<{ model: Model; sha256: string }> {
+  const model = await loadModel(path, limits);
+  return { model, sha256: await hashModel(path, model) };
 }
 
 /** Versions of all that has a part in the numbers. */

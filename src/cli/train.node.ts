@@ -24,7 +24,7 @@ export const train = defineCommand({
     const { resume, options: o } = await beginOrResume(context, 'train', options, given);
     return inRunFolder(context, { command: 'train', options: o, tune: true, resume }, async (work) => {
       const spec = specOverrides(o);
-      const parts = await work.step('reading data', () => loadParts(o));
+      const parts = await work.step('reading data', () => loadParts(o, { context, model: o.model }));
       work.inputs.data = parts.train.sha256;
       const model = await startModel(context, work, o, parts.train, spec);
       const settings = loopOptions(context, work, o, { model, spec, validation: parts.validation });

@@ -4,7 +4,7 @@ import { fail } from '../core/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { trainableFrom } from '../grad/freeze.ts';
 import type { Model } from '../onnx/model.ts';
-import type { ModelSpec } from '../onnx/spec.ts';
+import type { SpecOverrides } from '../onnx/spec.ts';
 import type { History } from '../report/media.ts';
 import { parseAugment } from '../train/augment.ts';
 import { fileCheckpoint } from '../train/checkpoint.node.ts';
@@ -141,7 +141,7 @@ function trainOptions(o: Omit<TrainerValues, 'checkpointEvery' | 'resume'> & { c
 }
 
 /** The network that `--network` names, shaped for the data. */
-function networkFor(o: { network: string; seed: number }, data: Dataset, spec: Partial<ModelSpec>): Model {
+function networkFor(o: { network: string; seed: number }, data: Dataset, spec: SpecOverrides): Model {
   return buildNetwork(o.network, o.seed, {
     channels: data.channels,
     height: data.height,
@@ -163,7 +163,7 @@ export async function startModel(
   work: Work,
   o: Omit<TrainerValues, 'checkpointEvery' | 'resume' | 'data'> & { model?: string },
   data: Dataset,
-  spec: Partial<ModelSpec>,
+  spec: SpecOverrides,
 ): Promise<Model> {
   const idle = (key: string, why: string): void => {
     if (context.given.has(key)) fail({ where: `--${kebab(key)}`, what: `has no effect ${why}`, hint: 'without it', exitCode: 2 });
@@ -181,7 +181,7 @@ export function loopOptions(
   context: Context,
   work: Work,
   o: TrainerValues,
-  run: { model: Model; spec: Partial<ModelSpec>; validation: Dataset<'validation'> },
+  run: { model: Model; spec: SpecOverrides; validation: Dataset<'validation'> },
 ): TrainOptions {
   const { model, spec, validation } = run;
   const left = o.freezeBefore === undefined ? undefined : trainableFrom(model, o.freezeBefore);
@@ -208,7 +208,7 @@ export function loopOptions(
 export function plainLoopOptions(
   context: Context,
   o: Omit<TrainerValues, 'checkpointEvery' | 'resume' | 'data'>,
-  spec: Partial<ModelSpec>,
+  spec: SpecOverrides,
 ): TrainOptions {
   return { ...trainOptions(o), spec, batchNorm: o.batchNorm, signal: context.signal, onProgress: context.progress.train };
 }

@@ -3,6 +3,7 @@ import { SecateurError } from '../core/errors.ts';
 import type { Result, Table } from '../evaluate/result.ts';
 import { cloneModel } from '../onnx/edit.ts';
 import { saveModel } from '../onnx/file.node.ts';
+import type { Limits } from '../onnx/limits.ts';
 import type { Model } from '../onnx/model.ts';
 import { readSpec, writeSpec } from '../onnx/spec.ts';
 import type { ReportMedia } from '../report/media.ts';
@@ -10,7 +11,7 @@ import type { Runtime } from '../runtime/session.ts';
 import { DivergedError } from '../train/loop.ts';
 import type { Context, Outcome } from './command.node.ts';
 import { machineName, RunFolder } from './run-folder.node.ts';
-import { specOverrides, versions, withRuntime } from './shared.node.ts';
+import { readingLimits, specOverrides, versions, withRuntime } from './shared.node.ts';
 
 /** The flags that this needs. */
 interface WorkOptions {
@@ -19,6 +20,7 @@ interface WorkOptions {
   readonly force: boolean;
   readonly backend: 'auto' | 'native' | 'wasm';
   readonly threads?: number;
+  readonly preprocess?: string;
   readonly inputRange?: number[];
   readonly mean?: number[];
   readonly std?: number[];
@@ -39,6 +41,8 @@ export interface Work {
   /** Opened when it is first asked for: a flag that is wrong is told before ONNX Runtime is loaded. */
   runtime(): Promise<Runtime>;
   readonly folder: RunFolder;
+  /** How much of a model's file is believed. */
+  readonly limits: Limits;
   /** name -> sha-256 of what the run was made from. */
   readonly inputs: Record<string, string>;
   /** Does one part of the work, under its name on the progress line, and keeps its time and memory. */
@@ -99,6 +103,7 @@ export async function inRunFolder<O extends WorkOptions>(
       const findings = await work({
         runtime,
         folder,
+        limits: readingLimits(options),
         inputs,
         async step(title, part) {
           const began = performance.now();

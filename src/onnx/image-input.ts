@@ -58,7 +58,7 @@ export function imageInput(model: Model, info: ValueInfo, overrides: SpecOverrid
     const where = overrides.layout === undefined ? 'model metadata secateur.layout' : (overrides.from?.layout ?? '--preprocess');
     fail({ where, what: `input "${info.name}" is not ${layout}`, expected, got: shapeOf(info), exitCode: overrides.layout ? 2 : 1 });
   }
-  const prepared = overrides.preprocess ?? readPreparation(text('preprocess'));
+  const prepared = overrides.preprocess === undefined ? readPreparation(text('preprocess')) : (overrides.preprocess ?? undefined);
   const stored = readShape(text('shape'));
   const made = preparedSize(prepared);
   const flat = own.layout === 'flat' && own.sizes[1] === undefined;

@@ -41,7 +41,9 @@ export interface ModelSpec {
 }
 
 /** What flags say about a model's input. */
-export interface SpecOverrides extends Partial<Omit<ModelSpec, 'dims'>> {
+export interface SpecOverrides extends Partial<Omit<ModelSpec, 'dims' | 'preprocess'>> {
+  /** null: pictures are neither resized nor cropped, whatever the file says. */
+  preprocess?: Preparation | null;
   /** The sizes of `preprocess` are a preset's: they follow a network that takes another size. */
   sizesFollow?: boolean;
   /** Which flag or file a value comes from, for errors, where it is not the flag of its name. */

@@ -39,10 +39,10 @@ export interface Limits {
 }
 
 /**
- * For files of strangers: what a file of 10 MB makes in memory stays small, so that it is read or refused within a second and 100 MB.
- * Real classifiers stay far below.
+ * For files of strangers: what a file of up to 10 MB makes in memory stays small, so that it is read or refused within a second and 100 MB.
+ * That is some 6,000 nodes of a usual kind; larger files may have more, in proportion.
  */
-export const UNTRUSTED: Limits = { structureBytes: (bytes) => Math.max(32e6, 4 * bytes), externalBytes: MAX_EXTERNAL_BYTES };
+export const UNTRUSTED: Limits = { structureBytes: (bytes) => Math.max(16e6, 2 * bytes - 4e6), externalBytes: MAX_EXTERNAL_BYTES };
 
 /** For files whose author is believed to mean no harm. */
 export const TRUSTED: Limits = { structureBytes: (bytes) => Math.max(1e9, 64 * bytes), externalBytes: MAX_EXTERNAL_BYTES };
@@ -53,7 +53,9 @@ export const TRUSTED: Limits = { structureBytes: (bytes) => Math.max(1e9, 64 * b
  */
 export function checkedDims(dims: readonly bigint[], where: string): { dims: number[]; elements: number } {
   const limit = BigInt(Number.MAX_SAFE_INTEGER);
-  const shown = (): string => `[${dims.slice(0, MAX_RANK).join(',')}${dims.length > MAX_RANK ? ',...' : ''}]`;
+  const shown = (): string => `[${dims.join(',')}]`;
+  if (dims.length > MAX_RANK)
+    fail({ where, what: 'tensor of too many dimensions', expected: `at most ${MAX_RANK}`, got: String(dims.length) });
   let elements = 1n;
   let empty = false;
   for (const d of dims) {

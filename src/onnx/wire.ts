@@ -6,7 +6,7 @@
  * It also finds the long packed runs of numbers for which `packed.ts` has a better way than an array with an object a number.
  */
 import { fail } from '../core/errors.ts';
-import { MAX_DEPTH, MAX_NAME_BYTES, MAX_RANK } from './limits.ts';
+import { MAX_DEPTH, MAX_NAME_BYTES } from './limits.ts';
 import { notOnnx } from './sniff.ts';
 
 /**
@@ -173,7 +173,7 @@ class Walk {
         }
         if (field === undefined) this.#spend(UNKNOWN_COST);
         else if (field.kind !== 'i') this.#broken(message, `field ${no} is ${WIRE[wire]}`);
-        else if (field.repeated) this.#element(message, no, field, 1);
+        else if (field.repeated) this.#spend(ELEMENT_COST[field.kind as 'i']);
         continue;
       }
       const length = wire === 2 ? this.#varint(end, message) : wire === 1 ? 8 : 4;
@@ -182,7 +182,7 @@ class Walk {
       if (field === undefined) this.#spend(UNKNOWN_COST);
       else if (wire !== 2) {
         if (field.kind !== (wire === 5 ? 'f' : 'd')) this.#broken(message, `field ${no} is ${WIRE[wire]}`);
-        if (field.repeated) this.#element(message, no, field, 1);
+        if (field.repeated) this.#spend(ELEMENT_COST[field.kind as 'i']);
       } else if (field.message !== undefined) {
         if (!field.repeated && (seen & bit) !== 0) this.#broken(message, `field ${no} is there twice`);
         seen |= bit;
@@ -192,7 +192,8 @@ class Walk {
         this.#spend(field.repeated ? ELEMENT_COST.t : message.name === 'TensorProto' && no === 9 ? 0 : 32 + length);
       else if (!field.repeated) this.#broken(message, `field ${no} is ${WIRE[wire]}`);
       else if (open && message.name === 'TensorProto' && length >= LONG && RUNS.has(no)) this.#run(tagAt, no, stop);
-      else this.#element(message, no, field, field.kind === 'i' ? this.#varints(stop) : length / (field.kind === 'f' ? 4 : 8));
+      else
+        this.#spend(ELEMENT_COST[field.kind as 'i'] * (field.kind === 'i' ? this.#varints(stop) : length / (field.kind === 'f' ? 4 : 8)));
       this.#at = stop;
     }
     if (message.name === 'TensorProto' && (seen & pieces) !== 0) this.#leave(runsBefore, seen & pieces);
@@ -218,13 +219,6 @@ class Walk {
         this.#at = stop;
       }
     }
-  }
-
-  #element(message: Message, no: number, field: Field, count: number): void {
-    if (message.name === 'TensorProto' && no === 1 && count > MAX_RANK) {
-      this.#refuse('tensor of too many dimensions', `at most ${MAX_RANK}`, String(count));
-    }
-    this.#spend(ELEMENT_COST[field.kind as 'i'] * count);
   }
 
   #name(message: Message, length: number, repeated: boolean): void {

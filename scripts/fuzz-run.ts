@@ -1,0 +1,146 @@
+/** What the fuzzer does with one file, and what it watches meanwhile: files that are opened, memory, time, errors that are no answers. */
+import fs, { rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { dirname, join, resolve, sep } from 'node:path';
+import { SecateurError } from '../src/core/errors.ts';
+import type { Graph, Model } from '../src/onnx/model.ts';
+import type { Runtime } from '../src/runtime/session.ts';
+import { CANARY, type Case } from './fuzz-cases.ts';
+
+/** `bug`: an error that is not ours, a file opened outside the folder, the canary in a tensor, more than a second or too much memory. */
+export type Outcome = 'read' | 'refused' | 'bug';
+
+export interface Report {
+  readonly outcome: Outcome;
+  /** First words of the message, without names and numbers, to count alike answers together. */
+  readonly why: string;
+  readonly ms: number;
+  /** What ONNX Runtime made of it, where it was asked. */
+  readonly run?: string;
+}
+
+/** Paths that were opened while a file was read. */
+const opened: string[] = [];
+
+/** From now on every way in which `node:fs` opens a file notes which file that was, with links followed. */
+export function watchFiles(): void {
+  const note = (path: unknown): void => {
+    if (typeof path !== 'string' && !(path instanceof URL) && !Buffer.isBuffer(path)) return;
+    const name = resolve(String(path));
+    try {
+      opened.push(fs.realpathSync(name));
+    } catch {
+      opened.push(name);
+    }
+  };
+  for (const [holder, names] of [
+    [fs, ['openSync', 'open', 'readFileSync', 'readFile', 'createReadStream', 'copyFileSync']],
+    [fs.promises, ['open', 'readFile', 'copyFile']],
+  ] as const) {
+    for (const name of names) {
+      const target = holder as unknown as Record<string, (...args: unknown[]) => unknown>;
+      const original = target[name];
+      target[name] = (...args: unknown[]) => {
+        note(args[0]);
+        return original.apply(holder, args);
+      };
+    }
+  }
+  syncBuiltinESMExports();
+}
+
+/** Whether any tensor holds what only the file outside of the folder holds. */
+function holdsCanary(model: Model): boolean {
+  const inGraph = (graph: Graph): boolean =>
+    [
+      ...graph.initializers.values(),
+      ...graph.nodes.flatMap((n) => [...n.attributes.values()].flatMap((a) => (a.type === 'tensor' ? [a.value] : []))),
+    ].some(({ data }) => {
+      if (!ArrayBuffer.isView(data) || data.byteLength < 4) return false;
+      const bytes = new DataView(data.buffer, data.byteOffset, data.byteLength);
+      return bytes.getUint32(0, true) === CANARY;
+    });
+  return inGraph(model.graph);
+}
+
+/** Imported late, so that they see the watched functions. */
+async function parts() {
+  const [{ loadModel }, { describe }, { writeModel }, { probe }] = await Promise.all([
+    import('../src/onnx/file.node.ts'),
+    import('../src/onnx/describe.ts'),
+    import('../src/onnx/proto.ts'),
+    import('../src/runtime/probe.ts'),
+  ]);
+  return { loadModel, describe, writeModel, probe };
+}
+
+/**
+ * Writes a case to `root`/model/net.onnx, reads it, describes it, writes it again.
+ * @param runtime where given, what was read is opened and run there too
+ */
+export async function runCase(c: Case, root: string, runtime?: Runtime): Promise<Report> {
+  const { loadModel, describe, writeModel, probe } = await parts();
+  const path = join(root, 'model', 'net.onnx');
+  // A new file each time: a trick may have made a link of the old one.
+  rmSync(path, { force: true });
+  writeFileSync(path, c.bytes);
+  opened.length = 0;
+  const began = process.cpuUsage();
+  let outcome: Outcome = 'read';
+  let why = '';
+  let model: Model | undefined;
+  try {
+    model = await loadModel(path);
+    const text = describe(model);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
+    if (/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/.test(text)) throw new Error('control characters in the description');
+    writeModel(model);
+  } catch (error) {
+    outcome = error instanceof SecateurError ? 'refused' : 'bug';
+    why = error instanceof SecateurError ? kindOf(error) : String(error instanceof Error ? error.stack : error).slice(0, 600);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
+    if (
+      error instanceof SecateurError &&
+      (/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(error.message) || error.message.length > 30_000)
+    ) {
+      [outcome, why] = ['bug', 'a message that is not fit for a terminal'];
+    }
+  }
+  const used = process.cpuUsage(began);
+  const ms = (used.user + used.system) / 1000;
+  const folder = dirname(path) + sep;
+  const outside = opened.find((name) => !name.startsWith(folder));
+  if (outside !== undefined) [outcome, why] = ['bug', `opened ${outside}`];
+  if (model !== undefined && holdsCanary(model)) [outcome, why] = ['bug', 'the canary was read'];
+  if (ms > 1000) [outcome, why] = ['bug', `took ${Math.round(ms)} ms of processor time`];
+  if (model === undefined || runtime === undefined || outcome !== 'read') return { outcome, why, ms };
+  try {
+    await probe(runtime, model, { batch: 1 });
+    return { outcome, why, ms, run: 'ran' };
+  } catch (error) {
+    if (!(error instanceof SecateurError)) return { outcome: 'bug', why: String(error instanceof Error ? error.stack : error), ms };
+    return { outcome, why, ms, run: runKind(error.message) };
+  }
+}
+
+/** What of a message does not depend on the file. */
+function kindOf(error: SecateurError): string {
+  const words = error.parts.what
+    .replace(/"[^"]*"/g, '"…"')
+    .replace(/\(.*\)/, '')
+    .replace(/\d+/g, 'N')
+    .replace(/\[.*\]/, '[…]');
+  return words
+    .replace(/operator "…"/, 'operator')
+    .slice(0, 70)
+    .trim();
+}
+
+function runKind(message: string): string {
+  if (/more memory than/.test(message)) return 'stopped: memory';
+  if (/gave no answer/.test(message)) return 'stopped: time';
+  const crash = /crashed with (\w+)/.exec(message);
+  if (crash) return `crashed: ${crash[1]}`;
+  if (/process that runs the model/.test(message)) return `died: ${message.slice(0, 80)}`;
+  return 'refused by ONNX Runtime';
+}

@@ -1,0 +1,309 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { field, LARGE_BOMBS, model, number, SMALL_BOMBS } from '../../scripts/bombs.ts';
+import { makeCase, seedFiles, setTraps } from '../../scripts/fuzz-cases.ts';
+import { runCase } from '../../scripts/fuzz-run.ts';
+import { SecateurError } from '../../src/core/errors.ts';
+import { f32, i64 } from '../../src/core/tensor.ts';
+import { GraphBuilder } from '../../src/onnx/builder.ts';
+import { checkModel } from '../../src/onnx/check.ts';
+import { badLocation } from '../../src/onnx/external.node.ts';
+import { loadModel } from '../../src/onnx/file.node.ts';
+import { TRUSTED } from '../../src/onnx/limits.ts';
+import { readModel, writeModel } from '../../src/onnx/proto.ts';
+import { checkSizes } from '../../src/onnx/static-sizes.ts';
+import { vetModel } from '../../src/onnx/vet.ts';
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'secateur-untrusted-')));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** As a file would be read, from bytes alone. */
+function read(bytes: Uint8Array): void {
+  const m = readModel(bytes, 'net.onnx');
+  checkModel(m, 'net.onnx');
+  vetModel(m, 'net.onnx');
+}
+const named = (name: string) => [...SMALL_BOMBS, ...LARGE_BOMBS].find((b) => b.name === name)!.bytes();
+
+describe('bombs', () => {
+  it.each<[string, string]>([
+    [
+      'a product that wraps to 0',
+      'net.onnx: initializer "w": tensor too large, expected at most 2^53 elements, got dimensions [4294967296,4294967296].',
+    ],
+    [
+      'an empty tensor of absurd sizes',
+      'net.onnx: initializer "w": tensor too large, expected at most 2^53 elements, got dimensions [4611686018427387904,4611686018427387904,0].',
+    ],
+    ['a negative size', 'net.onnx: initializer "w": negative dimension, expected sizes of 0 or more, got [-1,-4].'],
+    [
+      'ConstantOfShape',
+      'net.onnx: operator "ConstantOfShape" (node "y"): value too large, expected at most 1074 MB, got [1099511627776], 4398047 MB.',
+    ],
+    [
+      'Expand',
+      'net.onnx: operator "Expand" (node "y"): value too large, expected at most 4295 MB, got [100000,100000,100000], beyond all memory.',
+    ],
+    ['doubling', 'net.onnx: operator "Concat" (node "31"): value too large, expected at most 4295 MB, got [2147483648], 8590 MB.'],
+    ['an input of a terabyte', 'net.onnx: model input "x": value too large, expected at most 1074 MB, got [274877906944], 1099512 MB.'],
+    ['a Loop that does not end', 'net.onnx: operator "Loop" (node "y"): loop of too many rounds, expected at most 1000000, got Infinity.'],
+    ['functions that double', 'net.onnx: function "f9": functions nested too deeply, expected at most 32 levels, got more.'],
+    ['a function that calls itself', 'net.onnx: function "f": function "f" calls itself, expected functions that end.'],
+    [
+      'a function in place of Relu',
+      'net.onnx: function "Relu": is of the domain "ai.onnx", in which operators have a fixed meaning, expected functions in a domain of their own.',
+    ],
+    [
+      'EPContext',
+      'net.onnx: operator "EPContext" (node "y") is refused, expected an operator on the list, but it hands bytes or a file of its author to a vendor library, which runs them as code.',
+    ],
+    [
+      'a domain of its own',
+      'net.onnx: operator "Run" (node "y") is refused, expected an operator on the list, but the domain "evil" is not one of ai.onnx, ai.onnx.ml, com.microsoft.',
+    ],
+    [
+      'a sparse initialiser',
+      'net.onnx: initialiser "w" is stored as a sparse tensor, expected dense tensors: a sparse one of a few bytes can stand for any amount of memory. Try to export the model with dense weights.',
+    ],
+    [
+      'a graph hidden in an integer',
+      'net.onnx: node "Foo", attribute "a": holds more than its type says, expected a value of type INT and no other.',
+    ],
+    ['two opsets', 'net.onnx: operator set of "ai.onnx" imported twice, expected one version of each, got 17 and 7.'],
+    ['a name for objects', 'net.onnx: a value of the name "__proto__", expected any other name.'],
+    [
+      'external data outside of initialisers',
+      'net.onnx: external data where ONNX has none, expected external data in initialisers and tensor attributes, got some at byte',
+    ],
+    [
+      'empty nodes',
+      'net.onnx: too many parts, expected a graph that takes at most 16 MB in memory beside its weights, got more, in a file of 9.9 MB.',
+    ],
+    ['one name of 9.9 MB', 'net.onnx: a name of 9900000 bytes in a NodeProto, expected names of at most 4096 bytes, got 9900000.'],
+    ['initialisers of one name', 'net.onnx: too many parts'],
+  ])('%s', (name, message) => expect(() => read(named(name))).toThrow(message));
+
+  it('are all answered by an error of ours or a description', () => {
+    for (const { name, bytes } of SMALL_BOMBS) {
+      let said = 'read';
+      try {
+        read(bytes());
+      } catch (error) {
+        expect(error, name).toBeInstanceOf(SecateurError);
+        said = (error as Error).message;
+      }
+      expect(said, name).not.toMatch(/\p{Cc}/u);
+      expect(said.length, name).toBeLessThan(1000);
+    }
+  });
+
+  it('of many parts are read where their author is believed', () => {
+    const bytes = named('nodes just within the budget');
+    expect(() => read(bytes)).toThrow('net.onnx: too many parts, expected a graph that takes at most 16 MB');
+    expect(readModel(bytes, 'net.onnx', undefined, TRUSTED).graph.nodes.length).toBe(16_000);
+  });
+
+  it('a thousand ways to say it', () => {
+    const tensor = (dims: number[]) => field(5, ...dims.map((d) => number(1, d)), number(2, 1), field(8, new TextEncoder().encode('w')));
+    expect(() => read(model(tensor(new Array<number>(65).fill(1))))).toThrow(
+      'net.onnx: initializer "w": tensor of too many dimensions, expected at most 64, got 65.',
+    );
+    expect(() => read(model(new Uint8Array([...tensor([0]), ...tensor([0])])))).toThrow(
+      'net.onnx: initializer "w": is there twice, expected one tensor for each name.',
+    );
+    // A graph in two pieces: some readers join them, some take the last.
+    expect(() => read(model(tensor([0]), field(7, tensor([0]))))).toThrow(
+      'its protobuf does not parse (ModelProto: field 7 is there twice)',
+    );
+    expect(() => read(model(Uint8Array.of(8, 1)))).toThrow('its protobuf does not parse (GraphProto: field 1 is a varint)');
+    expect(() => read(model(Uint8Array.of(0x0b, 0x0c)))).toThrow('its protobuf does not parse (GraphProto: no field begins at byte 4)');
+  });
+});
+
+describe('sizes that can be told', () => {
+  const sizes = (build: (b: GraphBuilder) => void): (() => void) => {
+    const b = new GraphBuilder();
+    build(b);
+    return () => checkSizes(b.build(), 'net');
+  };
+
+  it.each<[string, (b: GraphBuilder) => void, string]>([
+    [
+      'through shape arithmetic',
+      (b) => {
+        const shape = b.op('Shape', [b.input('x', 'float32', [3, 40_000])]);
+        const n = b.op('Gather', [shape, b.initializer('at', i64([1]))]);
+        b.op('ConstantOfShape', [b.op('Concat', [n, b.op('Mul', [n, n])], { axis: 0 })], {}, { name: 'y' });
+      },
+      '[40000,1600000000]',
+    ],
+    [
+      'behind convolution and pooling',
+      (b) => {
+        const w = b.initializer('w', f32(new Float32Array(64 * 3), [64, 3, 1, 1]));
+        const conv = b.op('Conv', [b.input('x', 'float32', ['N', 3, 1024, 1024]), w], { strides: [2, 2] });
+        const pool = b.op('MaxPool', [b.op('Relu', [conv])], { kernel_shape: [2, 2], strides: [2, 2] });
+        b.op('Resize', [pool, '', b.initializer('s', f32([1, 1, 64, 64], [4]))], {}, { name: 'y' });
+      },
+      '[?,64,16384,16384]',
+    ],
+    [
+      'by a product of matrices',
+      (b) => {
+        const column = b.op('Unsqueeze', [b.input('x', 'float32', [100_000]), b.initializer('one', i64([1]))]);
+        b.op('MatMul', [column, b.op('Transpose', [column])], {}, { name: 'y' });
+      },
+      '[100000,100000]',
+    ],
+    [
+      'by an Einsum',
+      (b) => {
+        b.op('Einsum', [b.input('x', 'float32', [70_000]), b.input('z', 'float32', [70_000])], { equation: 'i,j->ij' }, { name: 'y' });
+      },
+      '[70000,70000]',
+    ],
+  ])('%s', (_, build, dims) =>
+    expect(sizes(build)).toThrow(
+      new RegExp(`node "y"\\): value too large, expected at most [0-9]+ MB, got ${dims.replace(/[[\]?]/g, '\\$&')}`),
+    ),
+  );
+
+  it('and nothing that a classifier does', () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', ['N', 3, 224, 224]);
+    const w = b.initializer('w', f32(new Float32Array(64 * 3 * 49), [64, 3, 7, 7]));
+    const conv = b.op('Conv', [x, w], { pads: [3, 3, 3, 3], strides: [2, 2] });
+    const rows = b.op('Gather', [b.op('Shape', [conv]), b.initializer('zero', i64([0], []))]);
+    const target = b.op('Concat', [b.op('Unsqueeze', [rows, b.initializer('axes', i64([0]))]), b.initializer('rest', i64([-1]))], {
+      axis: 0,
+    });
+    const flat = b.op('Reshape', [b.op('GlobalAveragePool', [conv]), target]);
+    b.output(b.op('Expand', [flat, b.op('ConstantOfShape', [b.initializer('r', i64([2]))])]), 'float32', ['N', 64]);
+    expect(() => checkSizes(b.build(), 'net')).not.toThrow();
+  });
+});
+
+describe('external data', () => {
+  it.each([
+    ['w.bin', undefined],
+    ['./a/b.c/w.bin', undefined],
+    ['weights 1.bin', undefined],
+    ['', 'no path'],
+    ['a\0b', 'a path with a NUL in it'],
+    ['/etc/passwd', 'an absolute path'],
+    ['\\\\server\\share', 'an absolute path'],
+    ['C:w.bin', 'an absolute path'],
+    ['a\\b', 'a path with backslashes'],
+    ['a/../b', 'a path that goes up'],
+    ['a/..', 'a path that goes up'],
+    ['x'.repeat(1025), 'a path of 1025 characters'],
+    ['a/NUL', 'a path that means something else on Windows'],
+    ['con.bin', 'a path that means something else on Windows'],
+    ['w.bin:s', 'a path that means something else on Windows'],
+    ['w.bin.', 'a path that means something else on Windows'],
+    ['sub /w.bin', 'a path that means something else on Windows'],
+  ])('"%s" is %s', (location, why) => expect(badLocation(location)).toBe(why));
+
+  const outside = (...entries: [string, string][]): Uint8Array => {
+    const text = (s: string): Uint8Array => new TextEncoder().encode(s);
+    const listed = entries.map(([key, v]) => field(13, field(1, text(key)), field(2, text(v))));
+    return model(field(5, number(1, 4), number(2, 1), field(8, text('w')), ...listed, number(14, 1)));
+  };
+  const at = (...names: string[]): string => join(folder, ...names);
+  const load = (...entries: [string, string][]): Promise<unknown> => {
+    mkdirSync(at('model'), { recursive: true });
+    writeFileSync(at('model', 'net.onnx'), outside(...entries));
+    return loadModel(at('model', 'net.onnx'));
+  };
+
+  it('with a key that is unknown or there twice is refused', async () => {
+    const start = `${at('model', 'net.onnx')}: initializer "w": external data with a bad entry, expected each at most once of`;
+    await expect(load(['location', 'w.bin'], ['__class__', 'x'])).rejects.toThrow(
+      `${start} location, offset, length, checksum, basepath, got "__class__".`,
+    );
+    await expect(load(['location', 'w.bin'], ['location', 'x'])).rejects.toThrow('got "location" twice.');
+  });
+
+  it.skipIf(process.platform === 'win32')('in a pipe, a device or a link to one is refused at once', async () => {
+    mkdirSync(at('model'), { recursive: true });
+    execFileSync('mkfifo', [at('model', 'fifo')]);
+    symlinkSync('/dev/zero', at('model', 'zero'));
+    await expect(load(['location', 'fifo'])).rejects.toThrow('external data "fifo", expected a plain file of its own, got something else.');
+    await expect(load(['location', 'zero'])).rejects.toThrow('external data "zero" lies outside the folder of the model');
+    execFileSync('mkfifo', [at('pipe.onnx')]);
+    await expect(loadModel(at('pipe.onnx'))).rejects.toThrow(
+      `${at('pipe.onnx')}: is no plain file, expected an .onnx file, got a pipe or a device.`,
+    );
+    await expect(loadModel('/dev/zero')).rejects.toThrow('/dev/zero: is no plain file, expected an .onnx file, got a pipe or a device.');
+  });
+
+  it('that many tensors share counts once, ranges of their own count each', async () => {
+    mkdirSync(at('model'), { recursive: true });
+    writeFileSync(at('model', 'big.bin'), new Uint8Array(64));
+    const text = (s: string): Uint8Array => new TextEncoder().encode(s);
+    const tensors = (offset: (i: number) => number) =>
+      Array.from({ length: 10 }, (_, i) =>
+        field(
+          5,
+          ...[number(1, 4), number(2, 1), field(8, text(`w${i}`))],
+          ...[
+            field(13, field(1, text('location')), field(2, text('big.bin'))),
+            field(13, field(1, text('offset')), field(2, text(`${offset(i)}`))),
+          ],
+          number(14, 1),
+        ),
+      );
+    const limits = { ...TRUSTED, externalBytes: 100 };
+    const path = at('model', 'net.onnx');
+    writeFileSync(path, model(new Uint8Array(tensors(() => 16).flatMap((t) => [...t]))));
+    const { graph } = await loadModel(path, limits);
+    expect(graph.initializers.get('w0')?.data.buffer).toBe(graph.initializers.get('w9')?.data.buffer);
+    writeFileSync(path, model(new Uint8Array(tensors((i) => i).flatMap((t) => [...t]))));
+    await expect(loadModel(path, limits)).rejects.toThrow(
+      'too much external data, expected at most 100 bytes in one model, got 112 so far.',
+    );
+  });
+
+  it('and models that are too large are refused before a byte is read', async () => {
+    writeFileSync(at('huge.onnx'), '');
+    truncateSync(at('huge.onnx'), 3e9);
+    await expect(loadModel(at('huge.onnx'))).rejects.toThrow(
+      'huge.onnx: too large to be an ONNX model, expected at most 2 GB, the bound of the file format, got 3000000000 bytes. Try a model with external data.',
+    );
+  });
+});
+
+it('names are shown without control characters, and clipped', () => {
+  const escape = new GraphBuilder();
+  escape.output(escape.op('Relu', [escape.input('x', 'float32', [1])]), 'float32', [1]);
+  const hostile = escape.build();
+  hostile.graph.nodes[0].inputs[0] = '\u001b[2Jgone\u202e';
+  expect(() => read(writeModel(hostile))).toThrow('reads "\\u001b[2Jgone\\u202e", expected a value made before it is read');
+  const message = new SecateurError({ where: 'x', what: 'n'.repeat(1e6) }).message;
+  expect(message.length).toBeLessThan(5000);
+  expect(message).toContain('... (1000000 characters in all)');
+});
+
+it.skipIf(process.platform === 'win32')(
+  'fuzz: 200 files out of the fuzzer’s cases are read or refused, and nothing outside the folder is touched',
+  async () => {
+    const root = join(folder, 'fuzz');
+    mkdirSync(root);
+    setTraps(root);
+    // Without the shared test models, so that the cases are the same everywhere.
+    const seeds = seedFiles(0);
+    const outcomes = new Map<string, number>();
+    for (let i = 0; i < 200; i++) {
+      const c = makeCase(7, i, seeds, root);
+      if (c.bytes.length > 1e6) continue;
+      const { outcome, why } = await runCase(c, root);
+      expect(outcome === 'bug' ? `case ${i} (${c.name}): ${why}` : 'fine').toBe('fine');
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    }
+    expect(outcomes.get('read')).toBeGreaterThan(10);
+    expect(outcomes.get('refused')).toBeGreaterThan(80);
+  },
+);

@@ -95,9 +95,9 @@ class Patched:
         F.hardswish = wrap('hardswish', lambda *_, **__: [-3.0, 3.0])
         F.hardsigmoid = wrap('hardsigmoid', lambda *_, **__: [-3.0, 3.0])
 
-        def pool(x, kernel, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-            out = saved['max_pool2d'](x, kernel, stride or kernel, padding, dilation, ceil_mode=ceil_mode)
-            self.on_pool(x, kernel, stride or kernel, padding, ceil_mode, out)
+        def pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+            out = saved['max_pool2d'](x, kernel_size, stride or kernel_size, padding, dilation, ceil_mode=ceil_mode)
+            self.on_pool(x, kernel_size, stride or kernel_size, padding, ceil_mode, out)
             return out
         F.max_pool2d = pool
         return self
@@ -167,8 +167,8 @@ class Kinks:
         padded = F.pad(x, (padding, padding + more, padding, padding + more), value=float('-inf'))
         windows = padded.unfold(2, kernel, stride).unfold(3, kernel, stride)[:, :, :out.shape[2], :out.shape[3]].flatten(-2)
         first, second = windows.topk(2, -1).values.unbind(-1)
-        # Values that an activation has made equal carry no gradient.
-        if ((first - second < 5 * self.rounding()) & (first != 0)).any():
+        # Equal values are zeros, which carry no gradient, or came out of a pool before, both from the same place.
+        if ((first - second < 5 * self.rounding()) & (first != second)).any():
             raise TooClose()
 
 

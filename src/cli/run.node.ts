@@ -4,6 +4,7 @@ import { Command as Commander, CommanderError } from 'commander';
 import { SecateurError } from '../core/errors.ts';
 import type { Command, Outcome } from './command.node.ts';
 import { explain } from './errors.node.ts';
+import { leaveInterrupted } from './leave.node.ts';
 import { tableText } from './output.node.ts';
 import { Progress, type ProgressSink, stderrSink } from './progress.node.ts';
 import { type Entry, entries, groups } from './registry.node.ts';
@@ -142,7 +143,10 @@ async function perform(
   };
   let giveUp: (() => void) | undefined;
   const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(130);
+    if (controller.signal.aborted) {
+      leaveInterrupted();
+      return;
+    }
     progress.line('stopping (Ctrl-C again to stop at once)');
     controller.abort();
     const timer = setTimeout(() => giveUp?.(), GRACE_MS);

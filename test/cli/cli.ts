@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface Ran {
+  /** 130 as a shell shows it where Ctrl-C ended the process; null where another signal did. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -37,6 +38,6 @@ export function cli(args: readonly string[], options: CliOptions = {}): Promise<
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.on('close', (code, signal) => resolve({ code: signal === 'SIGINT' ? 130 : code, stdout, stderr }));
   });
 }

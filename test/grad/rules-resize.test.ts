@@ -136,3 +136,55 @@ describe('Resize', () => {
       6,
     ));
 });
+
+describe('GridSample', () => {
+  for (const opset of [16, 20]) {
+    it(`image and grid, in opset ${opset}: places inside and outside`, () =>
+      forAll(
+        fc.tuple(fc.constantFrom('zeros', 'border'), fc.nat(1)),
+        ([padding_mode, align_corners], rng) => {
+          // In pixels of an image of 4 x 5, a third from the next one, so that no step crosses one; then in grid coordinates.
+          const coordinate = (size: number) => {
+            const place = rng.int(size + 2) - 1 + 0.3 + 0.4 * rng.next();
+            return align_corners === 1 ? (2 * place) / (size - 1) - 1 : (2 * place + 1) / size - 1;
+          };
+          const grid = f32(Array.from({ length: 2 * 2 * 3 }, () => [coordinate(5), coordinate(4)]).flat(), [2, 2, 3, 2]);
+          return checkGradients({
+            opset,
+            step: 1 / 128,
+            inputs: { x: smooth(rng, [2, 2, 4, 5]), grid },
+            graph: (g) => squared(g, g.op('GridSample', ['x', 'grid'], { padding_mode, align_corners })),
+          });
+        },
+        5,
+      ));
+  }
+
+  it('a spatial transformer: places computed from the image', () =>
+    forAll(
+      fc.constant(0),
+      (_, rng) =>
+        checkGradients({
+          opset: 20,
+          step: 1 / 256,
+          tolerance: 5e-3,
+          inputs: { x: smooth(rng, [1, 1, 4, 4]), theta: f32([0.83, 0.11, 0.07, -0.09, 0.79, -0.05], [1, 2, 3]) },
+          graph: (g) => squared(g, g.op('GridSample', ['x', g.op('AffineGrid', ['theta', g.ints([1, 1, 3, 3])])])),
+        }),
+      1,
+    ));
+});
+
+describe('AffineGrid', () => {
+  it('in the plane and in space', () =>
+    forAll(
+      fc.tuple(fc.constantFrom([2, 1, 2, 3], [2, 1, 2, 3, 2]), fc.nat(1)),
+      ([size, align_corners], rng) =>
+        checkGradients({
+          opset: 20,
+          inputs: { theta: smooth(rng, size.length === 4 ? [2, 2, 3] : [2, 3, 4]) },
+          graph: (g) => squared(g, g.op('AffineGrid', ['theta', g.ints(size)], { align_corners })),
+        }),
+      4,
+    ));
+});

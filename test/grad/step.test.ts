@@ -283,6 +283,22 @@ describe('batch normalisation in training mode', () => {
     const { state } = await train(step, 1);
     expect(state['mean.norm2']).not.toEqual(state.mean);
   });
+
+  it('that an exporter made aliases of one another get their own back', async () => {
+    const aliased = net([3], (b, rng) => {
+      const [scale, shift, mean, variance] = ['scale', 'shift', 'mean', 'variance'].map((n) => b.initializer(n, between(rng, [3], 0.5, 1)));
+      const first = b.op('BatchNormalization', [linear(b, rng, 'fc', 'x', 3, 3), scale, shift, mean, variance], {}, { name: 'norm1' });
+      const alias = (of: string) => b.op('Identity', [of], {}, { outputs: [`${of}2`] });
+      const own = [scale, shift, mean, variance].map(alias);
+      return b.op('BatchNormalization', [first, ...own], {}, { name: 'norm2', outputs: ['logits'] });
+    });
+    const apart = unshareStatistics(aliased);
+    expect(apart.graph.nodes.map((n) => n.opType)).toEqual(['Gemm', 'BatchNormalization', 'BatchNormalization']);
+    const step = await stepOf(apart, { batchNorm: 'training' });
+    expect(step.stored).toEqual(['fc.weight', 'fc.bias', 'scale', 'shift', 'scale2', 'shift2', 'mean', 'variance', 'mean2', 'variance2']);
+    const { state } = await train(step, 1);
+    expect(state.mean2).not.toEqual(state.mean);
+  });
 });
 
 describe('dropout', () => {

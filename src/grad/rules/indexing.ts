@@ -3,8 +3,11 @@ import { resolveAxis } from '../../core/shapes.ts';
 import { i64, sizeOf } from '../../core/tensor.ts';
 import { type Context, once } from '../context.ts';
 import type { Rule } from '../table.ts';
+import { affineGrid, gridSample } from './grid-sample.ts';
 
 export const indexing = {
+  GridSample: gridSample,
+  AffineGrid: affineGrid,
   Gather: (c) => [() => ungather(c), null],
   GatherElements: (c) => [() => scatterAdd(c, c.shape(0), c.in(1), c.dy, resolveAxis(c.int('axis', 0), c.shape(0).length)), null],
   GatherND: (c) => [() => ungatherND(c), null],

@@ -1,6 +1,7 @@
 /**
  * Walks every real ONNX file of ../shared/data through the commands and writes what came out to docs/real-models.md:
  *   npx tsx scripts/real-models.ts [--only TEXT] [--data DIR]
+ * With --only the other rows of the table stay.
  * What is not to be had on a machine (the folder is not part of the project) is said and left out.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -211,6 +212,22 @@ try {
 
 const cells = (row: Row): string =>
   `| ${[`\`${row.file}\``, row.made, row.shape.replaceAll('|', '/'), row.reference, row.accuracy, row.outcome].join(' | ')} |`;
+/** With --only the other rows stay as they were measured before. */
+const before = existsSync(OUT)
+  ? readFileSync(OUT, 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+  : [];
+const measured = new Map(rows.map((row) => [row.file, cells(row)]));
+const known = new Map(before.map((line) => [line.split('`')[1], line]));
+const lines = new Map(
+  files
+    .map((path) => basename(path))
+    .flatMap((file) => {
+      const line = measured.get(file) ?? known.get(file);
+      return line === undefined ? [] : [[file, line] as const];
+    }),
+);
 const text = [
   '# Real models, walked through every command',
   '',
@@ -221,8 +238,7 @@ const text = [
   '',
   '| file | made by | input -> output | reference | accuracy | what happened |',
   '| --- | --- | --- | --- | --- | --- |',
-  ...rows.map(cells),
+  ...lines.values(),
   '',
 ];
-if (args.only === undefined) writeFileSync(OUT, text.join('\n'));
-else process.stdout.write(text.join('\n'));
+writeFileSync(OUT, text.join('\n'));

@@ -28,18 +28,19 @@ export async function doctorModel(path: string, spec: SpecOverrides, open: () =>
   const found = checkup(working.model, types, spec);
   const notes = [...working.notes, ...advice(found)];
   return {
-    line: `${path}: ${headline(found)}`,
+    line: `${path}: ${headline(found, working.unstored)}`,
     tables: [fileText(describe(model), found), ...trainingTexts(found)],
     notes,
     json: { model: path, ...found, notes },
   };
 }
 
-function headline({ notClassifier, classes, training }: Checkup): string {
+function headline({ notClassifier, classes, training }: Checkup, unstored: number): string {
   const what =
     notClassifier === undefined
       ? `a classifier of ${classes ?? 'an unknown number of'} classes`
       : `not a classifier of images (${notClassifier})`;
+  if (unstored > 0) return `${what}; ${unstored} of its layers have no stored weights, so they cannot be trained`;
   if (training === undefined || training.parameters === 0) return `${what}; nothing in it can be trained`;
   const { trainable, parameters, freezeBefore } = training;
   if (trainable === parameters) return `${what}; all of it can be trained`;

@@ -6,7 +6,7 @@ import { Rng } from '../core/rng.ts';
 import { type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
 import { cloneModel, producers } from '../onnx/edit.ts';
 import { fromBfloat16, fromHalf, toBfloat16, toHalf } from '../onnx/half.ts';
-import type { Model } from '../onnx/model.ts';
+import type { Model, Node } from '../onnx/model.ts';
 import { bindSizes } from '../onnx/passes/bind-sizes.ts';
 import { flattenScores } from '../onnx/passes/flatten-scores.ts';
 import { fixedBatch, freeBatch, mayBeFixedInside } from '../onnx/passes/free-batch.ts';
@@ -25,6 +25,8 @@ export interface WorkingModel {
   readonly notes: readonly string[];
   /** Set where the network takes a fixed number of images and no other: that number, and why. */
   readonly fixed?: { readonly batch: number; readonly why: string };
+  /** Layers whose weights are made by nodes, so that there is nothing to train in them. */
+  readonly unstored: number;
   /** What a defence made of {@link model}, in the form of the file that was read: only what the defence changed differs. */
   restore(later: Model): Model;
 }
@@ -64,8 +66,12 @@ export async function workingModel(runtime: Runtime, model: Model, options: { di
     if (lifted) take(lifted);
   }
 
-  const made = madeWeights(now);
-  if (made !== undefined) notes.push(made);
+  const unstored = unstoredLayers(now);
+  if (unstored.length > 0) {
+    notes.push(
+      `${unstored.length} layers have weights that are not stored but made by ${unstored[0].opType} nodes: they stay as they are.`,
+    );
+  }
   const dtype = weightType(now);
   const wide = toFloat32(now);
   if (typeof wide === 'string') notes.push(`The network cannot be worked on as float32: ${wide}.`);
@@ -96,6 +102,7 @@ export async function workingModel(runtime: Runtime, model: Model, options: { di
     model: now,
     notes,
     ...(fixed && { fixed }),
+    unstored: unstored.length,
     restore(later) {
       const copy = cloneModel(later);
       for (const step of steps.toReversed()) step.undo(copy);
@@ -111,15 +118,13 @@ async function takenBranches(runtime: Runtime, model: Model): Promise<Reversible
   return inlineBranches(model, await probe(runtime, model, { batch: 2 }), await probe(runtime, model, { batch: TRIED }));
 }
 
-/** Weights that a file does not store but makes, as files without their training do: there is nothing in it to be trained or cut. */
-function madeWeights({ graph }: Model): string | undefined {
+/** Layers whose weights a file does not store but makes, as files without their training do: there is nothing in them to train or to cut. */
+function unstoredLayers({ graph }: Model): Node[] {
   const makers = producers(graph);
-  const found = graph.nodes.flatMap((node) => {
+  return graph.nodes.flatMap((node) => {
     const maker = ['Conv', 'Gemm', 'MatMul'].includes(node.opType) ? makers.get(node.inputs[1]) : undefined;
-    return maker !== undefined && MAKERS.has(maker.opType) ? [maker.opType] : [];
+    return maker !== undefined && MAKERS.has(maker.opType) ? [maker] : [];
   });
-  if (found.length === 0) return undefined;
-  return `${found.length} layers have weights that are not stored but made by ${found[0]} nodes: they stay as they are.`;
 }
 
 const MAKERS: ReadonlySet<string> = new Set(['ConstantOfShape', 'RandomNormal', 'RandomUniform']);

@@ -171,8 +171,13 @@ class ChildPort extends EventEmitter implements Port {
       const hint = `--time-limit ${Math.ceil(seconds * 4)} if the model is large or the machine slow`;
       return this.#error(`the model gave no answer within ${seconds} seconds and was stopped`, hint);
     }
-    if (this.#killed === 'memory' || OUT_OF_MEMORY.test(this.#said)) {
+    if (this.#killed === 'memory') {
       return this.#error(`the model needs more memory than the ${memoryMB} MB it may have, and was stopped`, this.#moreMemory());
+    }
+    if (OUT_OF_MEMORY.test(this.#said)) {
+      // ONNX Runtime's binding ends so too where an output is of a type that JavaScript has no array for, such as int4.
+      const what = `the process that runs the model died asking for more memory than the ${memoryMB} MB it may have, or for an array of an impossible type`;
+      return this.#error(what, this.#moreMemory());
     }
     const line = this.#said.trim().split('\n').at(-1)?.slice(0, 300);
     const how = signal === null ? `it ended with code ${code}` : `it crashed with ${signal}`;
@@ -192,7 +197,7 @@ class ChildPort extends EventEmitter implements Port {
   }
 }
 
-const OUT_OF_MEMORY = /bad_alloc|failed to allocate memory|out of memory|Array buffer allocation failed|cannot allocate memory|OOM/i;
+const OUT_OF_MEMORY = /bad_alloc|failed to allocate memory|out of memory|array buffer allocation failed|cannot allocate memory|\bOOM\b/i;
 
 /** The bytes in a buffer of our own, the caller's emptied, as `postMessage` of a worker does it. */
 function detached(piece: Uint8Array): Uint8Array {

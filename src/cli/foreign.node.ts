@@ -19,21 +19,21 @@ export interface OpenedModel extends Pick<WorkingModel, 'model' | 'fixed' | 'res
  * way, or could not be, is said as notes.
  */
 export async function openNetwork(context: Context, work: Work, path: string, spec: SpecOverrides): Promise<OpenedModel> {
-  const { model, sha256 } = await openModel(path);
+  const { model, sha256 } = await openModel(path, work.limits);
   work.inputs.model = sha256;
   return work.step('opening the model', () => prepared(context, work, model, sha256, spec));
 }
 
 /** The same for classifiers. Throws SecateurError for a network that is none, with what it is instead. */
 export async function openClassifier(context: Context, work: Work, path: string, spec: SpecOverrides): Promise<OpenedModel> {
-  const { model, sha256 } = await openModel(path);
+  const { model, sha256 } = await openModel(path, work.limits);
   work.inputs.model = sha256;
   const said = spec.logits !== undefined || model.metadata.has('secateur.logits');
   if (!said) checkClassifier(path, whyNotClassifier(model));
   return work.step('opening the model', async () => {
     const opened = await prepared(context, work, model, sha256, spec);
     if (!said && needsTypes(opened.model)) {
-      checkClassifier(path, whyNotClassifier(opened.model, await probe(await work.runtime(), opened.model, { batch: 2 })));
+      checkClassifier(path, whyNotClassifier(model, await probe(await work.runtime(), opened.model, { batch: 2 })));
     }
     return opened;
   });

@@ -58,6 +58,20 @@ const cases: Record<string, Case> = {
       return b.op('BatchNormalization', ['x', ...inputs]);
     },
   },
+  'Upsample, scales an attribute': {
+    opset: 7,
+    dims: [1, 2, 3, 3],
+    node: (b) => b.op('Upsample', ['x'], { mode: 'nearest', scales: float([1, 1, 2, 3]) }),
+  },
+  'BatchNormalization of channels': {
+    opset: 8,
+    dims: [2, 3, 2],
+    node: (b) => {
+      const rng = Rng.from(1);
+      const inputs = [smooth(rng, [3]), smooth(rng, [3]), smooth(rng, [3]), between(rng, [3], 0.5, 2)].map((t) => b.constant(t));
+      return b.op('BatchNormalization', ['x', ...inputs], { spatial: 1 });
+    },
+  },
   RoiAlign: {
     opset: 10,
     dims: [1, 2, 6, 6],
@@ -94,6 +108,16 @@ describe('a raised model computes what the old one did', () => {
       }
     });
   }
+
+  it('BatchNormalization with statistics of single elements is refused', () => {
+    const b = new GraphBuilder({ opset: 8 });
+    b.input('x', 'float32', [1, 2]);
+    const one = b.constant(f32([1, 1], [2]));
+    b.output(b.op('BatchNormalization', ['x', one, one, one, one], { spatial: 0 }, { name: 'norm' }));
+    expect(() => raiseOpset(b.build(), new Map())).toThrow(
+      'grad: operator "BatchNormalization" (node "norm"): statistics of every single element, expected of every channel (spatial = 1).',
+    );
+  });
 
   it('newer models are passed on as they are', () => {
     const b = new GraphBuilder({ opset: 18 });

@@ -122,7 +122,7 @@ if (values.only !== undefined) {
   await work(Number(values.only), Number(values.only) + 1, (told) => console.log(told));
 } else if (values.child) {
   await work(first, first + count, (told) => process.send?.(told));
-  process.disconnect();
+  process.disconnect?.();
 } else {
   process.exitCode = await host();
 }

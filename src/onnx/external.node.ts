@@ -127,7 +127,9 @@ function openContained(folder: string, location: string, where: string): number 
   }
   if (!real.startsWith(join(folder, sep))) return outside(`a link to ${real}`);
   // A device may do something when it is opened, so it is not.
-  if (!lstatSync(real).isFile()) return own('something else');
+  const found = lstatSync(real);
+  if (!found.isFile()) return own('something else');
+  if (found.nlink > 1) return own('a hard link');
   let handle: number;
   try {
     handle = openSync(real, READ_ONLY);

@@ -73,11 +73,10 @@ export class ChannelGraph {
     return Array.from(tensor.data as ArrayLike<number>, Number);
   }
 
-  /** A layer with weights: an operator that mixes channels by a tensor in the file. */
+  /** A layer with weights: an operator that mixes channels by numbers that are the same for all images. */
   isLayer(node: Node): boolean {
-    return (
-      LAYERS.has(node.opType) && (node.domain === '' || node.domain === 'ai.onnx') && this.stored.get(node.inputs[1] ?? '') !== undefined
-    );
+    const standard = node.domain === '' || node.domain === 'ai.onnx';
+    return LAYERS.has(node.opType) && standard && !this.isDynamic(node.inputs[1] ?? '');
   }
 
   /** The axis that counts channels in a value, as the layers before it make it; undefined where none does, or channels are mid-shuffle. */

@@ -20,7 +20,7 @@ export type ChannelRole =
   | { readonly kind: 'split' }
   /** Beside the channels of other values. */
   | { readonly kind: 'concat' }
-  /** A normalisation of each channel on its own, with stored factors and shifts that make 0 of it where they are 0. */
+  /** A normalisation of each channel on its own, with factors and shifts that make 0 of it where they are 0. */
   | { readonly kind: 'batch-norm' }
   /** A convolution of each channel on its own. */
   | { readonly kind: 'depthwise' }
@@ -30,7 +30,7 @@ export type ChannelRole =
   | { readonly kind: 'shift'; readonly constant: string; readonly axis: number | undefined }
   /** Product with a computed value (squeeze-and-excitation): 0 stays 0. */
   | { readonly kind: 'gate' }
-  /** Conv, Gemm or MatMul with a stored weight: every output is a weighted sum of input channels (of its group's, for a grouped Conv). */
+  /** Conv, Gemm or MatMul with a weight that does not depend on the image: every output is a weighted sum of input channels (of its group's, for a grouped Conv). */
   | { readonly kind: 'linear' }
   /** Element by element with another computed value of the same shape: residual Add. */
   | { readonly kind: 'join' }
@@ -54,7 +54,7 @@ const POOLS = new Set('MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPoo
 const REDUCERS = new Set('ReduceMean ReduceMax ReduceMin ReduceSum ReduceL1 ReduceL2 ReduceSumSquare ReduceProd'.split(' '));
 const PASSES = new Set(['Identity', 'Dropout', 'Cast']);
 const RESHAPES = new Set(['Flatten', 'Reshape', 'Squeeze', 'Unsqueeze']);
-const ARITHMETIC = new Set(['Add', 'Sub', 'Mul', 'Div']);
+const ARITHMETIC = new Set(['Add', 'Sub', 'Mul', 'Div', 'Sum']);
 /** Operators of other domains that are known all the same. */
 const FOREIGN = new Set(['com.microsoft:Gelu', 'com.microsoft:QuickGelu']);
 
@@ -84,7 +84,7 @@ export function channelStep(g: ChannelGraph, node: Node, input: number, layout: 
   if (RESHAPES.has(opType)) return step({ kind: 'reshape' }, reshaped(layout, from, to));
   if (opType === 'Transpose') return step({ kind: 'reshape' }, transposed(layout, from, permutation(node, from.length)));
   if (opType === 'BatchNormalization' || opType === 'InstanceNormalization') {
-    const own = layout.axis === 1 && layout.span === 1 && node.inputs.slice(1).every((name) => g.stored.get(name) !== undefined);
+    const own = layout.axis === 1 && layout.span === 1 && node.inputs.slice(1).every((name) => !g.isDynamic(name));
     return own ? step({ kind: 'batch-norm' }, layout) : OTHER;
   }
   if (opType === 'Split') return split(g, node, layout, from.length);
@@ -98,8 +98,8 @@ export function channelStep(g: ChannelGraph, node: Node, input: number, layout: 
 
 /** Whether a node takes something of all its channels and mixes it. */
 function linear(g: ChannelGraph, node: Node, { axis, span, map }: Layout, rank: number): ChannelStep {
-  const weight = g.stored.get(node.inputs[1] ?? '');
-  if (weight === undefined || span !== 1) return OTHER;
+  const weight = g.dims(node.inputs[1] ?? '');
+  if (weight === undefined || g.isDynamic(node.inputs[1]) || span !== 1) return OTHER;
   const mixed: ChannelStep = { role: { kind: 'linear' }, out: [] };
   const { opType } = node;
   if (opType === 'Conv' || opType === 'ConvTranspose') {
@@ -109,7 +109,7 @@ function linear(g: ChannelGraph, node: Node, { axis, span, map }: Layout, rank: 
     return { role: { kind: 'depthwise' }, out: [repeated({ axis, span, map }, to / map.length)] };
   }
   if (opType === 'Gemm') return axis === 1 && attrInt(node, 'transA', 0) === 0 ? mixed : OTHER;
-  if (opType !== 'MatMul' || weight.dims.length !== 2) return OTHER;
+  if (opType !== 'MatMul' || weight.length !== 2) return OTHER;
   // A MatMul works along the last axis: channels on another one each go through it by themselves.
   return axis === rank - 1 ? mixed : { role: { kind: 'pool' }, out: [{ axis, span, map }] };
 }
@@ -121,6 +121,7 @@ export function isDepthwise(node: Node, from: number, to: number): boolean {
 
 function arithmetic(g: ChannelGraph, node: Node, input: number, layout: Layout): ChannelStep {
   const [a, b] = node.inputs;
+  if (node.inputs.length !== 2) return several(g, node, input, layout);
   const other = input === 0 ? b : a;
   const dims = g.dims(node.inputs[input]) ?? [];
   const otherDims = g.dims(other);
@@ -135,9 +136,9 @@ function arithmetic(g: ChannelGraph, node: Node, input: number, layout: Layout):
   }
   const kept = (role: ChannelRole): ChannelStep => ({ role, out: [layout] });
   if (g.isDynamic(other)) {
-    if (a === b) return opType === 'Mul' || opType === 'Add' ? kept({ kind: 'activation', zero: true }) : OTHER;
+    if (a === b) return opType === 'Sub' || opType === 'Div' ? OTHER : kept({ kind: 'activation', zero: true });
     if (opType === 'Mul') return kept({ kind: 'gate' });
-    return sameShape(otherDims, dims) && (opType === 'Add' || opType === 'Sub') ? kept({ kind: 'join' }) : OTHER;
+    return sameShape(otherDims, dims) && opType !== 'Div' ? kept({ kind: 'join' }) : OTHER;
   }
   // Constants align with the right end of the shape.
   const axis = layout.axis - (dims.length - otherDims.length);
@@ -147,6 +148,14 @@ function arithmetic(g: ChannelGraph, node: Node, input: number, layout: Layout):
   if (product) return mixed ? OTHER : kept({ kind: 'scale', constant: other, axis: channelAxis });
   if (mixed || opType === 'Div') return OTHER;
   return kept({ kind: 'shift', constant: other, axis: channelAxis });
+}
+
+/** Sum of one or of more than two. */
+function several(g: ChannelGraph, node: Node, input: number, layout: Layout): ChannelStep {
+  if (node.inputs.length === 1) return { role: { kind: 'pass' }, out: [layout] };
+  const dims = g.dims(node.inputs[input]) ?? [];
+  const alike = [...node.inputs, node.outputs[0]].every((name) => sameShape(g.dims(name) ?? [], dims));
+  return alike && node.inputs.every((name) => g.isDynamic(name)) ? { role: { kind: 'join' }, out: [layout] } : OTHER;
 }
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((d, i) => d === b[i]);

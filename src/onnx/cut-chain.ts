@@ -67,7 +67,7 @@ export function followChain(g: ChannelGraph, output: string, axis: number, chann
     chain.cutValue = value;
     chain.cutAxis = out.axis;
     chain.parameters.push(...parameters.list);
-    if (role.kind === 'batch-norm') {
+    if (role.kind === 'batch-norm' && parameters.why === undefined) {
       chain.normed = true;
       chain.notZeroable = undefined;
     }
@@ -110,7 +110,10 @@ function parametersOf(
   { role }: ChannelStep,
   out: Layout,
 ): { list: ChannelParameter[]; why?: string } | undefined {
-  if (role.kind === 'batch-norm') return { list: normParameters(g, node) };
+  if (role.kind === 'batch-norm') {
+    const own = normParameters(g, node);
+    return { list: own.parameters, why: own.notZeroable };
+  }
   if (role.kind === 'depthwise') {
     const own = layerParameters(g, node);
     return typeof own === 'string' ? undefined : { list: own.parameters, why: own.notZeroable };
@@ -125,12 +128,21 @@ function parametersOf(
   return { list: [], why: `${node.opType} adds ${what} to all channels` };
 }
 
+/** Stored slices of a layer or norm, and why zeros in them would not do. */
+export interface OwnParameters {
+  readonly parameters: ChannelParameter[];
+  readonly notZeroable?: string;
+}
+
 /** Factor and shift of a BatchNormalization or InstanceNormalization. */
-export function normParameters(g: ChannelGraph, node: Node): ChannelParameter[] {
-  return node.inputs.slice(1, 3).map((name, i) => {
+export function normParameters(g: ChannelGraph, node: Node): OwnParameters {
+  const parameters = node.inputs.slice(1, 3).flatMap((name, i): ChannelParameter[] => {
     const stored = g.stored.get(name);
-    return { name: stored?.name ?? name, axis: 0, kind: i === 0 ? 'scale' : 'shift' };
+    return stored === undefined ? [] : [{ name: stored.name, axis: 0, kind: i === 0 ? 'scale' : 'shift' }];
   });
+  return parameters.length === 2
+    ? { parameters }
+    : { parameters: [], notZeroable: `the factors of its ${node.opType} are computed in the graph` };
 }
 
 /** Axis of a layer's weight, as the node sees it, that counts its outputs. */
@@ -141,20 +153,22 @@ export function outputAxis(node: Node, rank: number): number {
   return transB?.type === 'int' && transB.value === 1 ? 0 : 1;
 }
 
-/** Weight and bias of a layer, with their channel axes; or why its weights cannot be read. */
-export function layerParameters(g: ChannelGraph, node: Node): { parameters: ChannelParameter[]; notZeroable?: string } | string {
+/** Weight and bias of a layer, with their channel axes; or why it is none whose channels can be followed. */
+export function layerParameters(g: ChannelGraph, node: Node): OwnParameters | string {
   const [, weight, bias] = node.inputs;
-  const stored = g.stored.get(weight ?? '');
-  if (stored === undefined) return node.opType === 'MatMul' ? 'it has no stored weight' : 'its weight is computed in the graph';
+  const dims = g.dims(weight ?? '');
+  if (dims === undefined || g.isDynamic(weight)) return 'its weight is computed from the image';
   const depthwise = isDepthwiseLayer(g, node);
   if (node.opType === 'ConvTranspose' && isGrouped(node) && !depthwise) return 'grouped ConvTranspose';
-  if (node.opType === 'MatMul' && stored.dims.length !== 2) return 'its weight is no matrix';
-  const seen = node.opType === 'ConvTranspose' && depthwise ? 0 : outputAxis(node, stored.dims.length);
+  if (node.opType === 'MatMul' && dims.length !== 2) return 'its weight is no matrix';
+  const stored = g.stored.get(weight);
+  if (stored === undefined) return { parameters: [], notZeroable: 'its weight is computed in the graph' };
+  const seen = node.opType === 'ConvTranspose' && depthwise ? 0 : outputAxis(node, dims.length);
   const parameters: ChannelParameter[] = [{ name: stored.name, axis: stored.axes[seen], kind: 'weight' }];
   if (bias === undefined || bias === '') return { parameters };
   const added = g.stored.get(bias);
   if (added === undefined) return { parameters, notZeroable: `its bias "${bias}" is computed in the graph` };
-  if (added.dims.at(-1) !== stored.dims[seen]) {
+  if (added.dims.at(-1) !== dims[seen]) {
     return isZero(added) ? { parameters } : { parameters, notZeroable: `all channels share the bias "${bias}"` };
   }
   parameters.push({ name: added.name, axis: added.axes[added.dims.length - 1], kind: 'bias' });

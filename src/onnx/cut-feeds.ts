@@ -58,7 +58,7 @@ export function feedsOf(g: ChannelGraph, value: string, layout: Layout, readers:
     if (node.opType === 'Conv' || g.isLayer(node)) {
       const own = layerParameters(g, node);
       if (typeof own === 'string') return `${labelOf(node)}: ${own}`;
-      if (mode === 'zero' && own.notZeroable !== undefined) return `${labelOf(node)}: ${own.notZeroable}`;
+      if ((mode === 'zero' || own.parameters.length === 0) && own.notZeroable !== undefined) return `${labelOf(node)}: ${own.notZeroable}`;
       add(own.parameters);
       return mode === 'zero' ? undefined : behindLayer(node, at.layout);
     }
@@ -112,7 +112,9 @@ export function feedsOf(g: ChannelGraph, value: string, layout: Layout, readers:
     const onTheWay = ['activation', 'pool', 'pass', 'reshape', 'scale', 'shift', 'batch-norm'].includes(role.kind);
     if (inputs.length !== 1 || !onTheWay || !staysPlain(first, map.length)) return `${labelOf(node)} is on the way`;
     if (role.kind === 'batch-norm') {
-      add(normParameters(g, node));
+      const own = normParameters(g, node);
+      if (own.notZeroable !== undefined) return own.notZeroable;
+      add(own.parameters);
       if (mode === 'zero') return undefined;
       // What it has measured goes too.
       for (const name of node.inputs.slice(3)) add([{ name: g.stored.get(name)?.name ?? name, axis: 0, kind: 'scale' }]);

@@ -6,7 +6,16 @@ import { ChannelGraph } from './channel-graph.ts';
 import { featuresOf, plainLayout } from './channel-layout.ts';
 import { type ChannelEnd, channelRegion, type PassedNode } from './channel-region.ts';
 import { channelStep } from './channelwise.ts';
-import { type Chain, type ChannelParameter, followChain, isGrouped, layerParameters, normParameters, outputAxis } from './cut-chain.ts';
+import {
+  type Chain,
+  type ChannelParameter,
+  followChain,
+  isGrouped,
+  layerParameters,
+  normParameters,
+  type OwnParameters,
+  outputAxis,
+} from './cut-chain.ts';
 import { feedsOf } from './cut-feeds.ts';
 import type { Model, Node } from './model.ts';
 import { planRemoval, type Removal } from './removal.ts';
@@ -87,7 +96,7 @@ interface Source {
   readonly axis: number;
   readonly channels: number;
   /** What of it is stored; undefined where that is other layers' and has to be looked for. */
-  readonly own?: { readonly parameters: readonly ChannelParameter[]; readonly notZeroable?: string };
+  readonly own?: OwnParameters;
 }
 
 class Finder {
@@ -112,7 +121,7 @@ class Finder {
   find(node: Node): CutPoint | string | undefined {
     const layer = LAYERS.has(node.opType);
     // A product of two computed values is no layer.
-    if (node.opType === 'MatMul' && this.#g.stored.get(node.inputs[1]) === undefined) return undefined;
+    if (node.opType === 'MatMul' && this.#g.isDynamic(node.inputs[1])) return undefined;
     const source = layer ? this.#layer(node) : this.#meeting(node);
     if (source === undefined || typeof source === 'string') return source;
     const found = this.#point(node, source);
@@ -141,7 +150,7 @@ class Finder {
     if (node.opType === 'BatchNormalization') {
       const { role } = channelStep(g, node, 0, plainLayout(axis, channels));
       if (this.#claimed.has(node) || role.kind !== 'batch-norm') return undefined;
-      return { kind: 'norm', axis, channels, own: { parameters: normParameters(g, node) } };
+      return { kind: 'norm', axis, channels, own: normParameters(g, node) };
     }
     if (node.opType !== 'Add' && node.opType !== 'Sum' && node.opType !== 'Concat') return undefined;
     const computed = node.inputs.filter((name) => g.isDynamic(name));
@@ -219,7 +228,7 @@ function zeroing(g: ChannelGraph, output: string, source: Source, chain: Chain):
   return { parameters, notZeroable };
 }
 
-function feedsAsOwn(g: ChannelGraph, output: string, axis: number, channels: number): NonNullable<Source['own']> {
+function feedsAsOwn(g: ChannelGraph, output: string, axis: number, channels: number): OwnParameters {
   const { parameters, why } = feedsOf(g, output, plainLayout(axis, channels), g.readersOf(output), 'zero');
   return why === undefined ? { parameters } : { parameters: [], notZeroable: why };
 }

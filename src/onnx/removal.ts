@@ -54,6 +54,8 @@ export function planRemoval(g: ChannelGraph, point: Point): Removal {
   for (const end of point.ends) removal.why ??= planner.end(end);
   const measured = [...removal.changed].find((value) => g.isMeasured(value));
   if (measured !== undefined) removal.why ??= `the shape of "${measured}" is computed with`;
+  const computed = removal.takes.find(({ name }) => g.stored.get(name) === undefined);
+  if (computed !== undefined) removal.why ??= `"${computed.name}" is computed in the graph`;
   const shared = removal.takes.find(({ name }) => g.stored.uses(name) > 1);
   if (shared !== undefined) removal.why ??= `"${shared.name}" is used by several nodes`;
   return removal;
@@ -81,6 +83,7 @@ class Planner {
     if (kind !== 'layer') return this.#fed(output, layout, this.#g.readersOf(output));
     const own = layerParameters(this.#g, node);
     if (typeof own === 'string') return own;
+    if (own.parameters.length === 0) return own.notZeroable;
     const twice = this.#takeAll(own.parameters.map((p) => ({ ...p, map: layout.map })));
     if (twice !== undefined || !isGrouped(node)) return twice;
     const from = this.#g.dims(node.inputs[0])?.[1];
@@ -156,6 +159,7 @@ class Planner {
   #depthwise(node: Node, from: Layout, out: Layout): Why {
     const own = layerParameters(this.#g, node);
     if (typeof own === 'string') return own;
+    if (own.parameters.length === 0) return `${labelOf(node)}: ${own.notZeroable}`;
     this.#removal.mends.push({ kind: 'group', node, map: from.map });
     return this.#takeAll(own.parameters.map((p) => ({ ...p, map: out.map })));
   }

@@ -111,7 +111,8 @@ export function whyNone({ graph, logits }: Forward): string {
   for (const node of topologicalOrder(graph).toReversed()) {
     if (!node.outputs.some((name) => reached.has(name))) continue;
     if (stops(node)) return `: gradients end at ${describeNode(node)}, whose slope is zero`;
-    if (node.opType === 'DequantizeLinear' && graph.initializers.has(node.inputs[0])) {
+    const stored = node.opType === 'DequantizeLinear' && graph.initializers.has(node.inputs[0]);
+    if (stored || /^QLinear|Integer$/.test(node.opType)) {
       return `: weights are stored as integers (${describeNode(node)}), which have no gradient`;
     }
     for (const name of usedValues(node)) reached.add(name);

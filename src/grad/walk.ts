@@ -91,15 +91,22 @@ export function influenced(
 ): Set<string> {
   const moved = new Set(wrt);
   for (const node of order) {
-    if (!slopedInputs(node, o.straightThrough).some((name) => moved.has(name))) continue;
-    const quantised = node.domain === '' && node.opType === 'QuantizeLinear';
+    const from = slopedInputs(node, o.straightThrough).filter((name) => moved.has(name));
+    if (from.length === 0) continue;
+    const quantised = QUANTISERS.has(node.opType) || from.some((name) => !isFloat(types.get(name)?.dtype));
     for (const output of node.outputs) {
-      const type = types.get(output);
-      if (output !== '' && (type === undefined || quantised || FLOATS.has(type.dtype))) moved.add(output);
+      const dtype = types.get(output)?.dtype;
+      if (output !== '' && (dtype === undefined || isFloat(dtype) || (quantised && LEVELS.has(dtype)))) moved.add(output);
     }
   }
   return moved;
 }
+
+/** Operators whose integers stand for numbers; what is computed with those does too. */
+const QUANTISERS: ReadonlySet<string> = new Set(['QuantizeLinear', 'DynamicQuantizeLinear']);
+const LEVELS: ReadonlySet<string> = new Set(['uint8', 'int8', 'uint16', 'int16', 'int32']);
+
+const isFloat = (dtype: string | undefined): boolean => dtype === undefined || FLOATS.has(dtype);
 
 /** There is no gradient: the operators that stand in the way, last one first, and where to freeze to get past them. */
 export class BlockedError extends SecateurError {

@@ -176,6 +176,27 @@ describe('what cannot be trained', () => {
         '(operator "DequantizeLinear" (node "weights")), which have no gradient.',
     );
   });
+  it('a model that computes with integers', async () => {
+    const zero = (b: GraphBuilder) => b.constant({ dtype: 'uint8', dims: [], data: Uint8Array.of(128) });
+    const integers = (b: GraphBuilder, x: string): string => {
+      const stored = b.initializer('w', { dtype: 'uint8', dims: [3, 3], data: Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9]) });
+      const one = b.scalar(0.1);
+      const levels = b.op('QuantizeLinear', [x, one, zero(b)], {}, { name: 'rounding' });
+      const turned = b.op('Transpose', [b.op('Transpose', [levels])]);
+      const product = named(b, 'QLinearMatMul', [turned, one, zero(b), stored, one, zero(b), one, zero(b)], 'product');
+      return b.op('DequantizeLinear', [product, one, zero(b)]);
+    };
+    const whole = net([3], (b) => logits(b, integers(b, 'x')));
+    await expect(step(whole)).rejects.toThrow(
+      'grad: nothing to train, expected at least one trainable parameter, got none of 0: weights are stored as integers ' +
+        '(operator "QLinearMatMul" (node "product")), which have no gradient.',
+    );
+    // A layer before them is not passed over in silence.
+    const later = net([3], (b, rng) => logits(b, linear(b, rng, 'fc2', integers(b, linear(b, rng, 'fc1', 'x', 3, 3)), 3, 3)));
+    await expect(step(later)).rejects.toThrow(
+      'grad: no rule for operator "QLinearMatMul" (node "product", opset 17). Try --freeze-before fc2 to train only the layers after it.',
+    );
+  });
   it('a layer before its result is rounded to integers', async () => {
     const scale = 1 / 16;
     const model = net([3], (b, rng) => {

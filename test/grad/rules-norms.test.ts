@@ -26,7 +26,7 @@ describe('LayerNormalization', () => {
             ),
         });
       },
-      8,
+      5,
     ));
 
   it('a scale that is broadcast within the row', () =>
@@ -103,7 +103,7 @@ describe('relatives', () => {
             return squared(g, sum ? g.op('Add', [y, 'sum']) : y);
           },
         }),
-      5,
+      4,
     ));
 
   it('InstanceNormalization', () =>
@@ -114,7 +114,7 @@ describe('relatives', () => {
           inputs: { x: smooth(rng, d), scale: smooth(rng, [d[1]]), bias: smooth(rng, [d[1]]) },
           graph: (g) => squared(g, g.op('InstanceNormalization', ['x', 'scale', 'bias'], { epsilon })),
         }),
-      5,
+      4,
     ));
 
   for (const opset of [18, 21]) {
@@ -130,7 +130,7 @@ describe('relatives', () => {
             graph: (g) => squared(g, g.op('GroupNormalization', ['x', 'scale', 'bias'], { epsilon, num_groups: groups })),
           });
         },
-        5,
+        4,
       ));
   }
 
@@ -156,7 +156,7 @@ describe('relatives', () => {
           tolerance: 1e-2,
           graph: (g) => g.op('Mul', [g.op('LpNormalization', ['x'], { axis, p }), g.constant(between(rng, d, 1, 2))]),
         }),
-      6,
+      4,
     ));
 
   it('a norm divided by, as exporters write it, clipped from below', () =>

@@ -72,7 +72,7 @@ describe('reductions', () => {
           graph: (g) => g.op('GlobalLpPool', ['x'], { p }),
         });
       },
-      5,
+      4,
     ));
 });
 
@@ -122,7 +122,7 @@ describe('several operands', () => {
           inputs: { a: apart(rng, a), b: apart(rng, b) },
           graph: (g) => g.op('Where', [g.op('Greater', ['a', g.scalar(0)]), 'a', 'b']),
         }),
-      6,
+      4,
     ));
 
   it('Mod, rounded down or towards zero', () =>

@@ -29,6 +29,15 @@ export const indexing = {
     const places = c.node.outputs[1] || c.refuse('no output of indices');
     return [() => e.with('ScatterElements', [e.zeros(c.shape(0)), places, c.dy], { axis }), null];
   },
+  // Its indices count through the whole output.
+  MaxUnpool: (c) => [
+    () => {
+      const flat = c.e.with('GatherElements', [c.e.reshape(c.dy, [-1]), c.e.reshape(c.in(1), [-1])], { axis: 0 });
+      return c.e.reshape(flat, c.shape(0));
+    },
+    null,
+  ],
+  Compress: (c) => [() => decompress(c), null],
   CumSum: (c) => [() => c.e.with('CumSum', [c.dy, c.in(1)], { exclusive: c.int('exclusive', 0), reverse: 1 - c.int('reverse', 0) }), null],
 } satisfies Record<string, Rule>;
 
@@ -64,7 +73,7 @@ function ungather(c: Context): string {
     pads[dims.length + axis] = size - known[0] - count;
     return e.pad(dy, pads);
   }
-  if (known !== undefined && new Set(known).size === count) return takeBack(c, dy, known, size, axis);
+  if (known !== undefined && new Set(known).size === count) return takeBack(c, dy, { known, dims, axis });
   const [outer, inner] = [sizeOf(dims.slice(0, axis)), sizeOf(dims.slice(axis + 1))];
   if (known !== undefined && size * count <= ONE_HOT_LIMIT) {
     const back = e.op('MatMul', e.constant(oneHot(known, size), [size, count]), e.reshape(dy, [outer, count, inner]));
@@ -86,13 +95,31 @@ function oneHot(indices: readonly number[], size: number): number[] {
   return matrix;
 }
 
-/** Each slice of the input was picked once or never: it takes back its gradient, or the zeros that are put behind the last one. */
-function takeBack(c: Context, dy: string, known: readonly number[], size: number, axis: number): string {
+interface Picked {
+  /** Which slices were picked, each at most once. */
+  readonly known: readonly number[];
+  /** Shape that they were picked from, and the axis. */
+  readonly dims: readonly number[];
+  readonly axis: number;
+}
+
+/** Each slice takes back its gradient, or the zeros that are put behind the last one. */
+function takeBack(c: Context, dy: string, { known, dims, axis }: Picked): string {
   const place = new Map(known.map((at, i) => [at, i]));
-  const all = Array.from({ length: size }, (_, at) => place.get(at) ?? known.length);
-  const pads = new Array<number>(2 * c.shape(0).length).fill(0);
-  if (known.length < size) pads[c.shape(0).length + axis] = 1;
+  const all = Array.from({ length: dims[axis] }, (_, at) => place.get(at) ?? known.length);
+  const pads = new Array<number>(2 * dims.length).fill(0);
+  if (known.length < dims[axis]) pads[dims.length + axis] = 1;
   return c.e.with('Gather', [c.e.pad(dy, pads), c.b.ints(all)], { axis });
+}
+
+/** Of a choice by a list of true and false; without an axis, of all elements in a row. */
+function decompress(c: Context): string {
+  const whole = c.shape(0);
+  const given = c.int('axis', Number.NaN);
+  const [dims, axis] = Number.isNaN(given) ? [[sizeOf(whole)], 0] : [whole, resolveAxis(given, whole.length)];
+  const known = c.fixed(1, 'conditions').flatMap((taken, i) => (taken === 1 ? [i] : []));
+  const back = takeBack(c, c.dy, { known, dims, axis });
+  return dims === whole ? back : c.e.reshape(back, whole);
 }
 
 /** Indices as int64: they may be int32 too. */

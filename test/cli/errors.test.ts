@@ -71,14 +71,17 @@ describe('files and data', () => {
     [['evaluate', 'text.onnx', ...DATA], /^error: text\.onnx: not an ONNX/],
     [['evaluate', 'cut.onnx', ...DATA], /^error: cut\.onnx: /],
     [['evaluate', 'model.onnx', '--data', 'nowhere'], 'error: data: nowhere: nowhere cannot be read, got no such file or folder.'],
-    [['evaluate', 'model.onnx', '--data', 'empty'], /^error: data: empty: no data found in this folder, expected IDX files/],
+    [
+      ['evaluate', 'model.onnx', '--data', 'empty'],
+      /^error: data: empty: no data found in this folder, expected one sub-folder of pictures/,
+    ],
     [
       ['evaluate', 'colour.onnx', ...DATA],
-      /^error: data: builtin:digits.*: images do not fit the model \(channels x height x width\), expected 3x32x32 for input "x", got 1x28x28\.$/,
+      /^error: data: builtin:digits.*: images do not fit the model \(channels x height x width\), expected 3x32x32 for input "x", got 3x28x28\. Try --preprocess imagenet, cifar10, mnist or FILE\.yaml, which says how to resize them\.$/,
     ],
     [
       ['evaluate', 'silent.onnx', ...DATA],
-      'error: model: nothing says how pixels become inputs of this network, expected secateur.range, secateur.mean and secateur.std in the metadata of the file, got none of them. Try --input-range 0,1 and, if it was trained on normalised images, --mean and --std.',
+      'error: model: nothing says how pixels become inputs of this network, expected secateur.range, secateur.mean and secateur.std in the metadata of the file, got none of them. Try --preprocess imagenet, cifar10, mnist, none (0..1) or FILE.yaml, or --input-range, --mean and --std.',
     ],
   ])('%j', async (argv, message) => {
     // paths in the folder, as if it were the working directory
@@ -93,11 +96,44 @@ describe('files and data', () => {
   });
 });
 
+describe('a network that guesses on clean images', () => {
+  test.each(['prune', 'finetune', 'fineprune'])('%s stops before it changes anything', async (command) => {
+    expect(await failing(1, command, at('model.onnx'), ...DATA)).toMatch(
+      /^error: data: builtin:digits.*: clean accuracy \d+\.\d % on 10 images is chance for 10 classes: is the preprocessing right, expected a network that works before anything is changed, got a network fed with 0\.\.1 \(as the model file says\); .*, or --allow-chance to go on as it is\.$/,
+    );
+  });
+
+  test('evaluate says so and goes on', async () => {
+    const { code, err } = await run('evaluate', at('model.onnx'), ...DATA, '--out', at('guessed'));
+    expect(code).toBe(0);
+    expect(err).toMatch(
+      /warning: clean accuracy .* is chance for 10 classes: is the preprocessing right\? This is a network fed with 0\.\.1/,
+    );
+    rmSync(at('guessed'), { recursive: true });
+  });
+
+  test.each([
+    ['cifar', 'error: --preprocess cifar: neither a preset nor a file, expected imagenet, cifar10, mnist, none, or a YAML file.'],
+    ['imagenet', 'error: --preprocess imagenet: mean: bad value, expected 1 number, one a channel, got 0.485,0.456,0.406.'],
+  ])('--preprocess %s is refused', async (written, message) => {
+    expect(await failing(2, 'evaluate', at('model.onnx'), ...DATA, '--preprocess', written)).toContain(message);
+  });
+
+  test('--preprocess FILE: what it cannot mean', async () => {
+    writeFileSync(at('p.yaml'), 'preset: mnist\nmeen: 1\n');
+    const args = ['evaluate', at('silent.onnx'), ...DATA, '--preprocess', at('p.yaml')];
+    expect(await failing(2, ...args)).toMatch(/^error: p\.yaml: no key "meen", expected one of preset, .* Try "mean"\.$/);
+    writeFileSync(at('p.yaml'), 'mean: [');
+    expect(await failing(2, ...args)).toMatch(/^error: p\.yaml: not valid YAML or JSON: /);
+    rmSync(at('p.yaml'));
+  });
+});
+
 describe('flags that do not fit', () => {
   const model = at('model.onnx');
   test.each([
     [2, ['evaluate'], 'error: MODEL: missing, expected the network, an ONNX file.'],
-    [2, ['evaluate', model], /^error: --data: missing, expected a folder of IDX files/],
+    [2, ['evaluate', model], /^error: --data: missing, expected a folder with one sub-folder of pictures a class/],
     [2, ['train'], 'error: --data: missing, expected a folder, or builtin:digits.'],
     [2, ['train', ...DATA, '--epochs', '0'], 'error: --epochs: not valid, expected a whole number of at least 1, got 0.'],
     [
@@ -135,7 +171,7 @@ describe('flags that do not fit', () => {
     ],
     [
       1,
-      ['prune', model, ...DATA, '--layer', 'conv3'],
+      ['prune', model, ...DATA, '--layer', 'conv3', '--allow-chance'],
       'error: layer "conv3": is not in the model, expected one of conv1, conv2, fc1. Try "conv1".',
     ],
     [
@@ -275,8 +311,8 @@ describe('a full disk', () => {
   test.each([
     ['the first checkpoint', /checkpoint/, ['train', ...DATA, ...FAST]],
     ['the description of the run', /run\.json/, ['train', ...DATA, ...FAST]],
-    ['the model', /model\.onnx/, ['prune', at('model.onnx'), ...DATA]],
-    ['the result', /result\.json/, ['prune', at('model.onnx'), ...DATA]],
+    ['the model', /model\.onnx/, ['prune', at('model.onnx'), ...DATA, '--allow-chance']],
+    ['the result', /result\.json/, ['prune', at('model.onnx'), ...DATA, '--allow-chance']],
   ])('while %s is written: an error, and nothing left', async (_, full, argv) => {
     disk.full = full;
     expect(await failing(1, ...argv)).toMatch(FULL);

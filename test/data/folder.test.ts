@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { loadFolder } from '../../src/data/folder.node.ts';
-import { loadData } from '../../src/data/load.node.ts';
+import { DATA_KINDS, loadData } from '../../src/data/load.node.ts';
 import { naturalOrder } from '../../src/data/natural-order.ts';
 import { crc32, encodePng } from '../../src/data/png.ts';
 import { messageOf, tempFolder } from './helpers.ts';
@@ -98,7 +98,7 @@ describe('folders that are wrong', () => {
     const first = write('sizes/a/1.png', grey(1, 2, 3, 4));
     const second = write('sizes/b/7.png', grey(1, 2, 3, 4, 5, 6));
     expect(await messageOf(() => loadData(join(dir, 'sizes')))).toBe(
-      `data: ${second}: images differ in size (width x height), expected 2x2 like ${first}, got 2x3. Try resizing all images to one size.`,
+      `data: ${second}: images differ in size (width x height), expected 2x2 like ${first}, got 2x3. Try --preprocess imagenet, cifar10, mnist or FILE.yaml, which says how to resize them.`,
     );
     const train = write('sizes2/train/a/1.png', grey(1, 2, 3, 4));
     const held = write('sizes2/test/a/1.png', grey(1, 2));
@@ -110,16 +110,20 @@ describe('folders that are wrong', () => {
   test('files that are no PNG', async () => {
     const text = write('bad/a/1.png', 'PNG, honestly');
     expect(await messageOf(() => loadData(join(dir, 'bad')))).toBe(
-      `data: ${text}: not a PNG file, expected a file that starts with 89 50 4e 47, got 50 4e 47 2c.`,
+      `data: ${text}: not a picture, expected PNG, JPEG, PPM or PGM, got a file that starts with 50 4e 47 2c.`,
     );
     const whole = grey(1, 2, 3, 4);
     const cut = write('cut/a/1.png', whole.subarray(0, whole.length - 20));
     expect(await messageOf(() => loadData(join(dir, 'cut')))).toMatch(
       new RegExp(`^data: ${cut}: PNG file is damaged, expected a whole PNG file, got .+\\.$`),
     );
-    const jpeg = write('jpeg/a/photo.jpg', 'x');
-    expect(await messageOf(() => loadData(join(dir, 'jpeg')))).toBe(
-      `data: ${jpeg}: picture is not read, expected PNG files, got photo.jpg. Try converting it to PNG.`,
+    const gif = write('gif/a/photo.gif', 'x');
+    expect(await messageOf(() => loadData(join(dir, 'gif')))).toBe(
+      `data: ${gif}: picture is not read, expected PNG, JPEG, PPM or PGM, got photo.gif. Try converting it to PNG.`,
+    );
+    const webp = write('webp/a/photo.png', 'RIFF1234WEBPVP8 ');
+    expect(await messageOf(() => loadData(join(dir, 'webp')))).toBe(
+      `data: ${webp}: picture is not read, expected PNG, JPEG, PPM or PGM, got WebP. Try converting it to PNG.`,
     );
   });
 
@@ -127,7 +131,7 @@ describe('folders that are wrong', () => {
     write('empty/a/1.png', grey(1, 2));
     write('empty/b/readme.txt', 'nothing here');
     expect(await messageOf(() => loadData(join(dir, 'empty')))).toBe(
-      `data: ${join(dir, 'empty/b')}: class folder is empty, expected PNG files in it.`,
+      `data: ${join(dir, 'empty/b')}: class folder is empty, expected pictures in it.`,
     );
     write('stranger/train/a/1.png', grey(1, 2));
     write('stranger/test/z/1.png', grey(1, 2));
@@ -140,14 +144,15 @@ describe('folders that are wrong', () => {
     write('nothing/readme.md', 'hello');
     expect(await messageOf(() => loadData(join(dir, 'nothing')))).toBe(
       `data: ${join(dir, 'nothing')}: no data found in this folder, ` +
-        'expected IDX files (train-images-idx3-ubyte, plain or .gz) or one sub-folder of PNG files for each class.',
+        'expected one sub-folder of pictures (PNG, JPEG, PPM, PGM) for each class, IDX files (train-images-idx3-ubyte, plain or .gz), ' +
+        'CIFAR binaries (data_batch_1.bin) or an index.csv.',
     );
     expect(await messageOf(() => loadData(join(dir, 'missing')))).toBe(
       `data: ${join(dir, 'missing')}: ${join(dir, 'missing')} cannot be read, got no such file or folder.`,
     );
     const file = join(dir, 'nothing/readme.md');
     expect(await messageOf(() => loadData(file))).toBe(
-      `data: ${file}: not a folder, expected a folder with IDX files or images, or builtin:digits.`,
+      `data: ${file}: not a kind of file that holds data, expected ${DATA_KINDS}, got a file that starts with 68 65 6c 6c.`,
     );
   });
 });

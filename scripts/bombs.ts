@@ -90,11 +90,19 @@ export const LARGE_BOMBS: readonly Bomb[] = [
   bomb('ones', () => new Uint8Array(TEN_MB).fill(0xff)),
   bomb('empty nodes', () => model(repeat(field(1), TEN_MB / 2))),
   bomb('small nodes in a row', () => model(numbered(400_000, (i) => node('Relu', [`${i}`], [`${i + 1}`])))),
+  bomb('nodes just beyond the budget', () =>
+    model(
+      join(
+        value(11, '0', [1]),
+        numbered(14_000, (i) => node('Relu', [`${i}`], [`${i + 1}`])),
+      ),
+    ),
+  ),
   bomb('nodes just within the budget', () =>
     model(
       join(
         value(11, '0', [1]),
-        numbered(16_000, (i) => node('Relu', [`${i}`], [`${i + 1}`])),
+        numbered(12_500, (i) => node('Relu', [`${i}`], [`${i + 1}`])),
       ),
     ),
   ),
@@ -102,13 +110,13 @@ export const LARGE_BOMBS: readonly Bomb[] = [
     model(
       join(
         value(11, '0', [1]),
-        numbered(14_000, (i) => node('Relu', [`${i}`], [`${i + 1}`])),
+        numbered(12_500, (i) => node('Relu', [`${i}`], [`${i + 1}`])),
         floats('w', [2_000_000], 8_000_000),
       ),
     ),
   ),
   bomb('empty initialisers', () => model(repeat(field(5), TEN_MB / 2))),
-  bomb('initialisers just within the budget', () => model(numbered(25_000, (i) => floats(`w${i}`, [1], 4)))),
+  bomb('initialisers just within the budget', () => model(numbered(16_000, (i) => floats(`w${i}`, [1], 4)))),
   bomb('initialisers of one name', () => model(repeat(floats('w', [1], 4), 100_000))),
   bomb('one weight of 9.9 MB, unaligned', () => model(join(field(2, text('a')), floats('w', [2_475_000], 9_900_000)))),
   bomb('weights as packed int64', () =>
@@ -164,8 +172,8 @@ export const LARGE_BOMBS: readonly Bomb[] = [
     model(
       join(
         value(11, 'x', [1]),
-        numbered(6_000, (i) => node('Relu', ['x'], [`r${i}`])),
-        numbered(3_000, (i) =>
+        numbered(4_000, (i) => node('Relu', ['x'], [`r${i}`])),
+        numbered(2_400, (i) =>
           node('If', ['x'], [`f${i}`], join(field(1, text('then_branch')), field(6, node('Relu', ['x'], ['y'])), number(20, 5))),
         ),
       ),

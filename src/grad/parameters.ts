@@ -1,5 +1,5 @@
 /** Which initialisers of a model are parameters, and the layers that they belong to. */
-import { sizeOf } from '../core/tensor.ts';
+import { sizeOf, type Tensor } from '../core/tensor.ts';
 import { producers, topologicalOrder, usedValues } from '../onnx/edit.ts';
 import type { Graph, Model, Node } from '../onnx/model.ts';
 
@@ -82,7 +82,26 @@ function isParameter(node: Node, input: number, initializer: string, after: bool
   if (node.domain !== '') return node.domain === 'com.microsoft' && (FUSED_INPUTS[node.opType]?.includes(input) ?? false);
   if (PARAMETER_INPUTS[node.opType]?.includes(input)) return true;
   if (!after || sizeOf(tensor.dims) === 1) return false;
-  return ARITHMETIC.has(node.opType) || (node.opType === 'Concat' && isToken(tensor.dims));
+  if (ARITHMETIC.has(node.opType)) return !isMask(node.opType, tensor);
+  return node.opType === 'Concat' && isToken(tensor.dims);
+}
+
+/** Below this an attention score is as good as minus infinity. */
+const SHUT = -100;
+
+/**
+ * Zeros and ones that are multiplied with, zeros and very negative numbers that are added: what lets some elements through and others not
+ * (shifted windows in Swin, channels that were cut) is no parameter. Both numbers have to be there, for layers begin as all zeros or ones.
+ */
+function isMask(opType: string, tensor: Tensor): boolean {
+  let [open, shut] = [false, false];
+  for (const v of tensor.data as Float32Array) {
+    const [opens, shuts] = opType === 'Add' ? [v === 0, v <= SHUT] : [v === 1, v === 0];
+    if (!opens && !shuts) return false;
+    open ||= opens;
+    shut ||= shuts;
+  }
+  return open && shut;
 }
 
 /** A transformer's class token [1, tokens, width]: zeros that fill up channels, which others concatenate, have another rank. */

@@ -238,6 +238,31 @@ describe('parameters', () => {
     expect((await step(model)).parameters).toEqual(all);
   });
 
+  it('are tokens, tables that are looked up, norms and slopes; not masks', () => {
+    const transformer = net([4, 6], (b, rng) => {
+      const param = (name: string, dims: number[]) => b.initializer(name, smooth(rng, dims));
+      const h = b.op('MatMul', ['x', param('embedding', [6, 6])]);
+      const tokens = b.op('Concat', [b.op('Expand', [param('token', [1, 1, 6]), b.ints([2, 1, 6])]), h], { axis: 1 });
+      const placed = b.op('Add', [tokens, param('positions', [1, 5, 6])]);
+      const scores = b.op('MatMul', [placed, b.op('Transpose', [placed], { perm: [0, 2, 1] })]);
+      const table = b.op('Gather', [param('table', [9]), b.ints(Array.from({ length: 25 }, (_, i) => i % 9))]);
+      const near = b.op('Add', [scores, b.op('Reshape', [table, b.ints([5, 5])])]);
+      const mask = (values: number[]) =>
+        f32(
+          Array.from({ length: 25 }, (_, i) => values[i % 2]),
+          [5, 5],
+        );
+      const shut = b.op('Add', [near, b.initializer('shut', mask([0, -100]))]);
+      const open = b.op('Mul', [b.op('Softmax', [shut]), b.initializer('open', mask([0, 1]))]);
+      const scaled = b.op('Mul', [open, b.initializer('scale of ones', f32(new Float32Array(5).fill(1), [5]))]);
+      const bent = b.op('PRelu', [scaled, param('slope', [5])]);
+      const y = b.op('LayerNormalization', [bent, param('norm.scale', [5]), param('norm.bias', [5])]);
+      return logits(b, b.op('MatMul', [b.op('Reshape', [y, b.ints([0, -1])]), param('head', [25, 3])]));
+    });
+    const expected = ['embedding', 'token', 'positions', 'table', 'scale of ones', 'slope', 'norm.scale', 'norm.bias', 'head'];
+    expect(parametersOf(transformer)).toEqual(expected);
+  });
+
   it('from a node on', () => {
     expect([...trainableFrom(model, 'norm')]).toEqual(['scale', 'shift', 'layer scale', 'fc.weight', 'fc.bias']);
     expect([...trainableFrom(model, 'fc.out')]).toEqual(['fc.weight', 'fc.bias']);

@@ -62,7 +62,7 @@ export function describe(model: Model): string {
     `operators   ${s.nodes}: ${operators.join(', ')}`,
     `parameters  ${s.parameters.toLocaleString('en')} (${formatBytes(s.bytes)})`,
   ]
-    .map((line) => printable(line).replaceAll('\n', ' '))
+    .map((line) => printable(line).replace(/[\n\t]/g, ' '))
     .join('\n');
 }
 

@@ -10,6 +10,7 @@ import { SecateurError } from '../../src/core/errors.ts';
 import { f32, i64 } from '../../src/core/tensor.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
 import { checkModel } from '../../src/onnx/check.ts';
+import { describe as describeModel } from '../../src/onnx/describe.ts';
 import { badLocation } from '../../src/onnx/external.node.ts';
 import { loadModel } from '../../src/onnx/file.node.ts';
 import { TRUSTED } from '../../src/onnx/limits.ts';
@@ -282,6 +283,10 @@ it('names are shown without control characters, and clipped', () => {
   const hostile = escape.build();
   hostile.graph.nodes[0].inputs[0] = '\u001b[2Jgone\u202e';
   expect(() => read(writeModel(hostile))).toThrow('reads "\\u001b[2Jgone\\u202e", expected a value made before it is read');
+  // Found by the fuzzer: a name with a tab or a line end in it would be laid out as a column or a line of the description's own.
+  const laidOut = new GraphBuilder();
+  laidOut.output(laidOut.op('Relu', [laidOut.input('a\tb\nparameters  0\r', 'float32', [1])]), 'float32', [1]);
+  expect(describeModel(laidOut.build()).split('\n')[1]).toBe('inputs      a b parameters  0\\u000d float32[1]');
   const message = new SecateurError({ where: 'x', what: 'n'.repeat(1e6) }).message;
   expect(message.length).toBeLessThan(5000);
   expect(message).toContain('... (1000000 characters in all)');

@@ -2,10 +2,10 @@
  * Fine-pruning of a BadNet from PyTorch, by `secateur fineprune` and by the same defence in PyTorch, in turn on the same threads:
  * attack success and clean accuracy before and after, and the time of each part. Prints the table of docs/foreign.md.
  *
- *     npx tsx scripts/foreign-compare.ts DIR [--epochs 5] [--seeds 1,2,3] [--threads 2] [--images N]
+ *     npx tsx scripts/foreign-compare.ts DIR [--epochs 5] [--seeds 1,2,3] [--lr 0.01] [--schedule cosine] [--threads 2] [--images N]
  *
- * DIR is what scripts/foreign-badnet.py wrote. `--images` is for a trial: only so many of the defender's images (a multiple of the
- * number of classes is spread evenly in PyTorch; ours draws them). Times mean something on a quiet machine only.
+ * DIR is what scripts/foreign-badnet.py wrote. `--layer` (ours) and `--at` (PyTorch: block or branch) name the place to cut;
+ * by default both take the last block's output. `--images` is for a trial: only so many of the defender's images. Times mean something on a quiet machine only.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -38,7 +38,9 @@ const { values: o, positionals } = parseArgs({
     threads: { type: 'string', default: '2' },
     images: { type: 'string' },
     layer: { type: 'string' },
-    at: { type: 'string', default: 'branch' },
+    at: { type: 'string', default: 'block' },
+    lr: { type: 'string', default: '0.01' },
+    schedule: { type: 'string', default: 'cosine' },
   },
 });
 const [dir] = positionals;
@@ -85,7 +87,7 @@ function torch(seed: number): Row {
   const some = o.images === undefined ? [] : ['--images', o.images];
   const { seconds } = run(python, [
     ...['scripts/foreign-finepruning.py', '--run', dir, '--out', file, '--at', o.at, '--epochs', o.epochs],
-    ...['--seed', `${seed}`, '--threads', o.threads, ...some],
+    ...['--seed', `${seed}`, '--threads', o.threads, '--lr', o.lr, '--schedule', o.schedule, ...some],
   ]);
   const r = JSON.parse(readFileSync(file, 'utf8'));
   return {
@@ -99,7 +101,7 @@ function fineprune(seed: number, epochs: string, images: string): { result: Resu
   const layer = o.layer === undefined ? [] : ['--layer', o.layer];
   const { out, seconds } = secateur([
     ...['fineprune', network, ...data, '--validation', images, '--epochs', epochs, '--seed', `${seed}`, ...pixels, ...layer],
-    ...['--out', folder],
+    ...['--lr', o.lr, '--schedule', o.schedule, '--out', folder],
   ]);
   const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trim().split('\n');
   const epochSeconds = lines.reduce((sum, line) => sum + (JSON.parse(line) as { seconds: number }).seconds, 0);

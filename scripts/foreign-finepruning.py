@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Fine-pruning (Liu, Dolan-Gavitt, Garg 2018) in PyTorch, beside which `secateur fineprune` is measured.
 
-    /usr/bin/python3 scripts/foreign-finepruning.py --run DIR --out FILE.json [--at branch|block] [--epochs 5] [--seed 1] [--threads 2]
+    /usr/bin/python3 scripts/foreign-finepruning.py --run DIR --out FILE.json [--at block|branch] [--epochs 5] [--lr 0.01] [--seed 1]
 
 DIR is what scripts/foreign-badnet.py wrote. The same defence with the same numbers: the output channels of the last block are ranked
 on the clean images, cut from the weakest on until the accuracy on those images is more than 4 points below its start, and the network
@@ -10,11 +10,12 @@ is fine-tuned on the same images by SGD, batch norms as in inference, the cut ch
 Written as somebody would who wants it fast: the network runs once over the images, for the ranking and for the whole curve; then only
 what follows the last block is repeated, on its pooled output. Evaluation before and after is not part of the times.
 
---at branch  cut between the last batch norm and the residual Add; ranked by the mean magnitude there
---at block   cut behind the Add and its ReLU; ranked by the mean activation there
+--at block   cut behind the last block's Add and its ReLU, ranked by the mean activation there: the layer that secateur takes by itself
+--at branch  cut between the last batch norm and the residual Add, ranked by the mean magnitude there
 """
 import argparse
 import json
+import math
 import os
 import time
 
@@ -72,10 +73,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--run', required=True)
     parser.add_argument('--out', required=True)
-    parser.add_argument('--at', choices=['branch', 'block'], default='branch')
+    parser.add_argument('--at', choices=['branch', 'block'], default='block')
     parser.add_argument('--threshold', type=float, default=0.04)
     parser.add_argument('--epochs', type=int, default=5)
     parser.add_argument('--lr', type=float, default=0.01)
+    parser.add_argument('--schedule', choices=['constant', 'cosine'], default='cosine', help='cosine: half a wave, down to 0')
     parser.add_argument('--batch', type=int, default=64)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--threads', type=int, default=2)
@@ -110,21 +112,24 @@ def main():
 
     start = time.perf_counter()
     optimizer = torch.optim.SGD(net.parameters(), lr=o.lr, momentum=0.9)
-    losses = []
+    losses, steps, done = [], o.epochs * math.ceil(len(images) / o.batch), 0
     for _ in range(o.epochs):
         shuffled, total = torch.randperm(len(images)), 0.0
         for chosen in shuffled.split(o.batch):
             loss = F.cross_entropy(net(normalise(images[chosen])), labels[chosen])
             optimizer.zero_grad()
             loss.backward()
+            if o.schedule == 'cosine':
+                optimizer.param_groups[0]['lr'] = o.lr * (1 + math.cos(math.pi * done / steps)) / 2
             optimizer.step()
             apply(masks)
+            done += 1
             total += loss.item() * len(chosen)
         losses.append(total / len(images))
     seconds['finetune'] = time.perf_counter() - start
     after = judge()
 
-    result = {'seed': o.seed, 'at': o.at, 'epochs': o.epochs, 'images': len(images), 'cut': held, 'of': len(order),
+    result = {'seed': o.seed, 'at': o.at, 'epochs': o.epochs, 'lr': o.lr, 'schedule': o.schedule, 'images': len(images), 'cut': held, 'of': len(order),
               'validation': [rates[0], rates[held]], 'before': before, 'pruned': pruned, 'after': after, 'losses': losses,
               'seconds': seconds, 'order': order, 'curve': rates}
     with open(o.out, 'w') as f:

@@ -72,6 +72,24 @@ const shapes: [string, number[], (b: GraphBuilder, x: string) => string][] = [
     },
   ],
   [
+    'tokens of all images in one matrix',
+    [4, 6],
+    (b, x) => {
+      const rows = b.op('Reshape', [b.op('Transpose', [x], { perm: [1, 0, 2] }), b.ints([4, -1])]); // [4,6]
+      const mixed = b.op('Gemm', [rows, weight(b, 'mix', [6, 6])]);
+      return head(b, b.op('Transpose', [b.op('Reshape', [mixed, b.ints([4, 1, 6])])], { perm: [1, 0, 2] }), 24);
+    },
+  ],
+  [
+    'a target that is put together from a plain 1 and the sizes of the input',
+    [4, 6],
+    (b, x) => {
+      const tokens = b.op('Gather', [b.op('Shape', [x]), b.ints([1])]);
+      const target = b.op('Concat', [b.ints([1]), tokens, b.ints([2]), b.ints([3])], { axis: 0 });
+      return head(b, b.op('ReduceMean', [b.op('Reshape', [x, target])], { axes: [2] }), 12);
+    },
+  ],
+  [
     'sizes of Resize, a grid by Expand, squeezed places',
     [2, 2, 2],
     (b, x) => {
@@ -179,7 +197,10 @@ describe('placeInReshaped', () => {
     const at = (dims: number[], axis: number, before: number, to: number[]) => placeInReshaped({ axis, before }, dims, to, 1);
     expect(at([1, 5, 6], 0, 1, [1, 5, 2, 3])).toEqual({ axis: 0, before: 1 });
     expect(at([4, 1, 6], 1, 1, [4, 2, 3])).toEqual({ axis: 1, before: 1 });
-    expect(at([4, 1, 6], 1, 1, [2, 2, 6])).toEqual({ axis: 2, before: 1 });
+    // on the border of two axes: behind it, unless that is the last, which holds features
+    expect(at([4, 1, 6], 1, 1, [4, 3, 2])).toEqual({ axis: 1, before: 1 });
+    expect(at([4, 1, 6], 1, 1, [2, 2, 6])).toEqual({ axis: 1, before: 2 });
+    expect(at([4, 2, 3], 1, 1, [4, 6])).toEqual({ axis: 0, before: 4 });
     expect(at([4, 1, 6], 1, 1, [24])).toEqual({ axis: 0, before: 4 });
     expect(at([24], 0, 4, [4, 1, 6])).toEqual({ axis: 1, before: 1 });
   });

@@ -74,7 +74,10 @@ export function placeAfter(
   }
 }
 
-/** In row-major order as many elements stand before the batch after a Reshape as before it. An axis of the batch alone is taken first. */
+/**
+ * In row-major order as many elements stand before the batch after a Reshape as before it. Where that is the border of two axes it may be merged
+ * into either: an axis of its own is taken first, then the axis behind, but for the last, which holds features for the layers to come.
+ */
 export function placeInReshaped(from: Place, dims: readonly number[], to: readonly number[], was: number): Place | undefined {
   const ahead = sizeOf(dims.slice(0, from.axis)) * from.before;
   const found: Place[] = [];
@@ -84,7 +87,8 @@ export function placeInReshaped(from: Place, dims: readonly number[], to: readon
     if (Number.isInteger(before) && size % (before * was) === 0 && before > 0) found.push({ axis, before });
     outer *= size;
   }
-  return found.find((p) => p.before === 1 && to[p.axis] === was) ?? found.find((p) => p.before === 1) ?? found[0];
+  const behind = found.find((p) => p.before === 1 && (p.axis < to.length - 1 || found.length === 1));
+  return found.find((p) => p.before === 1 && to[p.axis] === was) ?? behind ?? found[0];
 }
 
 function throughEinsum(equation: string, input: number, axis: number): number | undefined {

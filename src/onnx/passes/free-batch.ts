@@ -23,6 +23,13 @@ export interface FreedBatch extends Reversible {
   readonly was: number;
 }
 
+/** A target shape that the graph computes, from parts that are constant: a constant of ours stands in its place. */
+interface ComputedTarget {
+  readonly output: string;
+  readonly input: number;
+  readonly ours: string;
+}
+
 interface ConstantEdit {
   readonly name: string;
   /** Initialiser that holds the edited copy, where others read the constant too. */
@@ -75,7 +82,7 @@ export function freeBatch(model: Model, types: ValueTypes, was: number): FreedBa
   if (output !== undefined) return `output "${output.name}" does not keep the images apart`;
   edits.commit();
   freeDims(free, places, types, was);
-  return { model: free, was, undo: (later) => takeBack(later, model, free, edits.constants) };
+  return { model: free, was, undo: (later) => takeBack(later, model, free, edits) };
 }
 
 /** Where the batch is in what a node makes; edits what holds it fixed. */
@@ -105,6 +112,7 @@ function followNode(node: Node, places: Map<string, Place>, types: ValueTypes, e
 /** Changes of constants and of the nodes that read them. */
 class Edits {
   readonly constants: ConstantEdit[] = [];
+  readonly computed: ComputedTarget[] = [];
   readonly #model: Model;
   readonly #types: ValueTypes;
   readonly #was: number;
@@ -121,7 +129,10 @@ class Edits {
   /** The target's entry of the batch becomes 0 (as it is in the input) or -1 (what is left over). */
   reshape(node: Node, from: Place, to: Place, dims: readonly number[]): void {
     const target = this.#constant(node.inputs[1]);
-    if (target === undefined) return;
+    if (target === undefined) {
+      this.#computedTarget(node, to, dims);
+      return;
+    }
     const old = Array.from(target.data as BigInt64Array, Number);
     const copies = attrInt(node, 'allowzero', 0) === 0;
     const alone = from.axis === to.axis && from.before === 1 && to.before === 1 && dims[to.axis] === this.#was;
@@ -135,6 +146,14 @@ class Edits {
       next[to.axis] = -1;
     }
     this.#replace(node, 1, target, i64(next));
+  }
+
+  /** A computed target may hold the batch as a constant among its parts; all its sizes are known, so it need not be computed. */
+  #computedTarget(node: Node, to: Place, dims: readonly number[]): void {
+    if (node.inputs[1] === undefined || this.#types.get(node.inputs[1])?.constant === undefined) return;
+    const ours = this.#ints(dims.map((d, i) => (i === to.axis ? -1 : d)));
+    this.computed.push({ output: node.outputs[0], input: 1, ours });
+    node.inputs[1] = ours;
   }
 
   /** 1 leaves the size of the input as it is. */
@@ -239,7 +258,7 @@ function freeDims(model: Model, places: ReadonlyMap<string, Place>, types: Value
 }
 
 /** The original's declarations and constants, wherever a later model still has what was put in their place. */
-function takeBack(later: Model, original: Model, free: Model, constants: readonly ConstantEdit[]): void {
+function takeBack(later: Model, original: Model, free: Model, { constants, computed }: Edits): void {
   const { graph } = later;
   for (const kind of ['inputs', 'outputs', 'valueInfo'] as const) dimsBack(graph[kind], original.graph[kind], free.graph[kind]);
   const makers = new Map(graph.nodes.map((node) => [node.outputs[0], node]));
@@ -253,6 +272,15 @@ function takeBack(later: Model, original: Model, free: Model, constants: readonl
       const node = makers.get(output);
       if (node?.inputs[input] === edit.copy) node.inputs[input] = edit.name;
     }
+  }
+  for (const { output, input, ours } of computed) {
+    const now = graph.initializers.get(ours);
+    const node = makers.get(output);
+    if (now === undefined || node?.inputs[input] !== ours || now === free.graph.initializers.get(ours)) continue;
+    // A defence made the shape smaller, which what computes it knows nothing of.
+    const name = `${output}/shape`;
+    graph.initializers.set(name, now);
+    node.inputs[input] = name;
   }
   const before = new Map(original.graph.nodes.map((node) => [node.outputs[0], node]));
   graph.nodes = graph.nodes.filter((node) => !node.outputs[0].startsWith(PREFIX));

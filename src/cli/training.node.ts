@@ -4,8 +4,10 @@ import { fail } from '../core/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { trainableFrom } from '../grad/freeze.ts';
 import type { Model } from '../onnx/model.ts';
+import { fixedBatch } from '../onnx/passes/free-batch.ts';
 import type { SpecOverrides } from '../onnx/spec.ts';
 import type { History } from '../report/media.ts';
+import { workingModel } from '../runtime/working-model.ts';
 import { parseAugment } from '../train/augment.ts';
 import { fileCheckpoint } from '../train/checkpoint.node.ts';
 import type { EpochRecord } from '../train/checkpoint.ts';
@@ -173,7 +175,11 @@ export async function startModel(
   idle('network', 'on a model that is given');
   const { model, sha256 } = await openModel(o.model);
   work.inputs.model = sha256;
-  return model;
+  if (fixedBatch(model) === undefined) return model;
+  // What comes out is a network of this program's making, so its batch stays free.
+  const { model: free, notes } = await workingModel(await work.runtime(), model);
+  for (const note of notes) context.progress.line(`note: ${note}`);
+  return free;
 }
 
 /** A training run of a command: options of the loop, with progress, Ctrl-C, checkpoints in the run folder, validation accuracy every epoch. */

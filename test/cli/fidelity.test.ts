@@ -187,6 +187,13 @@ describe('what a defence writes', () => {
     expect(after.equals(before)).toBe(false);
   });
 
+  test('train goes on from it with batches of any size', async () => {
+    const ran = await run('train', at('plain', 'net.onnx'), ...DATA, '--epochs', '1', '--batch-size', '16', '--out', at('trained'));
+    expect(ran.err).toContain('note: The file fixes the batch at 1; in memory it is free, and the answers are the same.');
+    expect(ran.code).toBe(0);
+    expect(parse(at('trained', 'model.onnx')).graph!.initializer.length).toBe(5);
+  });
+
   test('diff names what was cut, and tells a file from itself by its bytes', async () => {
     const [before, after] = [at('plain', 'net.onnx'), at('plain-prune', 'model.onnx')];
     const cut = await run('diff', before, after);

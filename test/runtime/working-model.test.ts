@@ -192,6 +192,26 @@ const node = (opType: string, name: string, inputs: string[], outputs: string[])
   attributes: new Map(),
 });
 
+describe('a target that a defence made smaller', () => {
+  it.each([
+    ['stored', (b: GraphBuilder) => b.initializer('target', i64([1, 6]))],
+    ['computed', (b: GraphBuilder) => b.op('Concat', [b.ints([1]), b.ints([6])], { axis: 0 }, { name: 'target' })],
+  ])('%s, keeps its new size and gets its batch back', async (kind, target) => {
+    const model = net([6], (b, x) => head(b, b.op('Reshape', [b.op('Relu', [x]), target(b)], {}, { name: 'row' }), 6));
+    const { model: free, restore } = await workingModel(inProcess, model);
+    const later = cloneModel(free);
+    const row = later.graph.nodes.find((n) => n.name === 'row')!;
+    const shape = Array.from(later.graph.initializers.get(row.inputs[1])!.data, Number);
+    later.graph.initializers.set(row.inputs[1], i64(shape.map((d) => (d === 6 ? 4 : d))));
+    later.graph.inputs[0].dims![1] = 4;
+    later.graph.initializers.set('fc.weight', random([4, 3]));
+    const back = restore(later);
+    const name = back.graph.nodes.find((n) => n.name === 'row')!.inputs[1];
+    expect(Array.from(back.graph.initializers.get(name)!.data, Number)).toEqual(kind === 'stored' ? [1, 4] : [-1, 4]);
+    expect((await probe(inProcess, back)).get('fc')?.dims).toEqual([1, 3]);
+  });
+});
+
 describe('placeInReshaped', () => {
   it('finds the batch where as many elements stand before it', () => {
     const at = (dims: number[], axis: number, before: number, to: number[]) => placeInReshaped({ axis, before }, dims, to, 1);

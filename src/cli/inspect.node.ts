@@ -145,7 +145,7 @@ function layersText(layers: readonly LayerLine[]): string {
       ? [l.isDefault ? '*' : ' ', l.layer, l.opType, `${l.channels} channels`, l.shape, l.byWeights ? 'weights' : 'Mul', l.follows]
       : [' ', l.layer, l.opType, '', '', '', `not cut: ${l.notCuttable}`],
   );
-  if (lines.length === 0) return 'layers: none, there is no Conv, Gemm or MatMul with stored weights in it';
+  if (lines.length === 0) return 'layers: none, there is no Conv, Gemm or MatMul with weights in it';
   const widths = [0, 1, 2, 3, 4, 5].map((i) => Math.max(...lines.map((line) => line[i].length)));
   const table = lines.map((line) => `  ${line.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd());
   const chosen = layers.find((l) => l.isDefault);

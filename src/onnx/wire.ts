@@ -229,6 +229,7 @@ class Walk {
 
   #varint(end: number, message: Message): number {
     const bytes = this.#bytes;
+    if (this.#at < end && bytes[this.#at] < 0x80) return bytes[this.#at++];
     let value = 0;
     // Ten bytes at most, as 64-bit integers have. Values beyond 2^53 are rounded: a length of that size is refused in any case.
     for (let i = 0, scale = 1; i < 10 && this.#at < end; i++, scale *= 128) {

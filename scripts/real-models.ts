@@ -132,6 +132,7 @@ const first = (text: string): string =>
   text
     .replace(/^error: /, '')
     .replaceAll(`${DATA}/`, '')
+    .replace(/^\S+\.onnx: /, '')
     .replaceAll('|', '/')
     .trim();
 

@@ -5,10 +5,12 @@
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { trainability } from '../grad/trainability.ts';
 import { unshareStatistics } from '../grad/unshare.ts';
 import type { Model } from '../onnx/model.ts';
 import { fixedBatch } from '../onnx/passes/free-batch.ts';
-import type { SpecOverrides } from '../onnx/spec.ts';
+import { readSpec, type SpecOverrides } from '../onnx/spec.ts';
+import type { ValueTypes } from '../onnx/value-types.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
 import { workingModel } from '../runtime/working-model.ts';
@@ -65,7 +67,9 @@ export async function finetune(
   checkBatchNorm(open, batchNorm, size, notice);
   // Exporters store equal statistics once; in training they become different.
   const own = batchNorm === 'training' ? unshareStatistics(open) : open;
-  const { masks, trainable } = keptCuts(own, await probe(runtime, own, { batch: 2 }));
+  const types = await probe(runtime, own, { batch: 2 });
+  tellFrozen(own, types, readSpec(own, spec).logits, notice);
+  const { masks, trainable } = keptCuts(own, types);
   const result = await train(runtime, own, validation, {
     epochs,
     batchSize: size,
@@ -84,6 +88,15 @@ export async function finetune(
     spec,
   });
   return { ...result, model: working?.restore(result.model) ?? result.model };
+}
+
+/** Weights that will not move although nobody froze them. */
+function tellFrozen(model: Model, types: ValueTypes, logits: string, notice: (text: string) => void): void {
+  const { parameters, trainable, freezeBefore } = trainability(model, types, [logits]);
+  const frozen = parameters.filter((name) => !trainable.has(name));
+  // Where an operator without a gradient stands in the way, or nothing is left, training itself says so.
+  if (frozen.length === 0 || trainable.size === 0 || freezeBefore !== undefined) return;
+  notice(`${frozen.length} of ${parameters.length} weights get no gradient and stay as they are, "${frozen[0]}" first: doctor says why`);
 }
 
 function checkBatchNorm(model: Model, mode: 'inference' | 'training', batchSize: number, notice: (text: string) => void): void {

@@ -108,3 +108,16 @@ describe('a fixed batch', () => {
     expect(changed(model, result.model)).toContain('conv1.weight');
   });
 });
+
+describe('operators that go by steps', () => {
+  it('leave what stands before them as it is, and that is told', async () => {
+    const b = GraphBuilder.from(cnn());
+    const sign = b.op('Sign', ['relu2'], {}, { name: 'sign' });
+    const model = b.build();
+    model.graph.nodes.find((n) => n.name === 'pool2')!.inputs[0] = sign;
+    model.graph.nodes.splice(5, 0, model.graph.nodes.pop()!);
+    const result = await tuned(model);
+    expect(result.notices).toEqual(['4 of 8 weights get no gradient and stay as they are, "conv1.weight" first: doctor says why']);
+    expect(changed(model, result.model).sort()).toEqual(['fc1.bias', 'fc1.weight', 'fc2.bias', 'fc2.weight']);
+  });
+});

@@ -143,7 +143,7 @@ export function operatorTable(results: OperatorResults): string {
   return [
     `${tests} backend tests of ONNX: ${total('passed')} pass through our reader, our writer and ONNX Runtime ${results.onnxruntime};`,
     `${total('refused')} are refused by the reader (operators outside the accepted ones), for ${total('no kernel')} ONNX Runtime has no kernel,`,
-    `${total('not carried')} go in or out as values that its JavaScript does not take (sequences, 4-bit and 8-bit floats, bfloat16),`,
+    `${total('not carried')} take or give sequences or optionals, which this program does not carry,`,
     `${total('random')} give random numbers, ${total('runtime differs')} give what ONNX Runtime gives from the file itself and not what the test`,
     `expects, ${total('differs')} differ through us. Gradients: ${g.passed ?? 0} tests agree with central differences, ${g.wrong ?? 0} do not,`,
     `${g['no rule'] ?? 0} need a rule that is not there, ${(g.nothing ?? 0) + (g.skipped ?? 0) + (g.kinks ?? 0)} have none to judge. Reasons test by test: \`docs/operators.json\`.`,

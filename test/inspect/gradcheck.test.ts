@@ -10,8 +10,8 @@ import { linear, net } from '../grad/nets.ts';
 import { inProcess } from '../grad/runtime.ts';
 
 /** What PyTorch computed, in the form of a golden file. */
-function torchGolden(): Map<string, Tensor> {
-  const values = goldenTensors('mnist-cnn');
+function torchGolden(name = 'mnist-cnn'): Map<string, Tensor> {
+  const values = goldenTensors(name);
   const keys = [...values.keys()];
   const gradients = keys
     .filter((key) => key.startsWith('grad:'))
@@ -33,6 +33,15 @@ describe('with a golden file', () => {
     expect([found.notInModel, found.notInGolden]).toEqual([[], []]);
     const errors = found.tensors.map((t) => t.error);
     expect(errors).toEqual(errors.toSorted((a, b) => b - a));
+  });
+
+  it('batch norm with the statistics of the batch, on request', async () => {
+    const net = goldenModel('resnet');
+    const golden = torchGolden('resnet-training');
+    const found = await compareWithGolden(inProcess, net, golden, { where, batchNorm: 'training' });
+    expect(found.tensors.filter((t) => !t.ok)).toEqual([]);
+    const other = await compareWithGolden(inProcess, net, golden, { where });
+    expect(other.tensors.some((t) => t.name === 'logits' && !t.ok)).toBe(true);
   });
 
   it('sees what is off, and puts it first', async () => {

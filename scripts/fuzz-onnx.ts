@@ -112,7 +112,7 @@ async function host(): Promise<number> {
   }
   const rows = [...tally].sort(([a, n], [b, m]) => a.split(':')[0].localeCompare(b.split(':')[0]) || m - n);
   console.log(
-    `${count} files, seed ${seed}, ${Math.round((performance.now() - began) / 1000)} s; slowest ${Math.round(slowest)} ms of processor time; largest memory of the reading process ${Math.round(largest / 1e6)} MB; findings ${bad}\n`,
+    `${count} files, seed ${seed}, ${Math.round((performance.now() - began) / 1000)} s; slowest ${Math.round(slowest)} ms; largest memory of the reading process ${Math.round(largest / 1e6)} MB; findings ${bad}\n`,
   );
   console.log(`| outcome | files |\n|---|---|\n${rows.map(([key, n]) => `| ${key} | ${n} |`).join('\n')}`);
   return bad > 0 || largest > MAX_RSS ? 1 : 0;

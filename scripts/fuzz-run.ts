@@ -63,8 +63,9 @@ function holdsCanary(model: Model): boolean {
   return inGraph(model.graph);
 }
 
-/** Imported late, so that they see the watched functions. */
-async function parts() {
+/** Imported late, so that they see the watched functions; and once, because each import asks the loader again. */
+let loaded: ReturnType<typeof load> | undefined;
+async function load() {
   const [{ loadModel }, { describe }, { writeModel }, { probe }] = await Promise.all([
     import('../src/onnx/file.node.ts'),
     import('../src/onnx/describe.ts'),
@@ -78,14 +79,15 @@ async function parts() {
  * Writes a case to `root`/model/net.onnx, reads it, describes it, writes it again.
  * @param runtime where given, what was read is opened and run there too
  */
-export async function runCase(c: Case, root: string, runtime?: Runtime): Promise<Report> {
-  const { loadModel, describe, writeModel, probe } = await parts();
+export async function runCase(c: Case, root: string, runtime?: Runtime, again = false): Promise<Report> {
+  loaded ??= load();
+  const { loadModel, describe, writeModel, probe } = await loaded;
   const path = join(root, 'model', 'net.onnx');
   // A new file each time: a trick may have made a link of the old one.
   rmSync(path, { force: true });
   writeFileSync(path, c.bytes);
   opened.length = 0;
-  const began = process.cpuUsage();
+  const began = performance.now();
   let outcome: Outcome = 'read';
   let why = '';
   let model: Model | undefined;
@@ -106,13 +108,20 @@ export async function runCase(c: Case, root: string, runtime?: Runtime): Promise
       [outcome, why] = ['bug', 'a message that is not fit for a terminal'];
     }
   }
-  const used = process.cpuUsage(began);
-  const ms = (used.user + used.system) / 1000;
+  const ms = performance.now() - began;
   const folder = dirname(path) + sep;
   const outside = opened.find((name) => !name.startsWith(folder));
   if (outside !== undefined) [outcome, why] = ['bug', `opened ${outside}`];
   if (model !== undefined && holdsCanary(model)) [outcome, why] = ['bug', 'the canary was read'];
-  if (ms > 1000) [outcome, why] = ['bug', `took ${Math.round(ms)} ms of processor time`];
+  // The machine may have been busy with something else: then it is done again, with an eye on the processor.
+  if (ms > 1000 && !again) {
+    const before = process.cpuUsage();
+    const second = await runCase(c, root, undefined, true);
+    const used = process.cpuUsage(before);
+    const cpu = (used.user + used.system) / 1000;
+    if (cpu > 1000) [outcome, why] = ['bug', `took ${Math.round(cpu)} ms of processor time`];
+    return { ...second, outcome: outcome === 'bug' ? outcome : second.outcome, why: outcome === 'bug' ? why : second.why, ms: cpu };
+  }
   if (model === undefined || runtime === undefined || outcome !== 'read') return { outcome, why, ms };
   try {
     await probe(runtime, model, { batch: 1 });

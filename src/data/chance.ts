@@ -4,6 +4,7 @@
  */
 import { Rng } from '../core/rng.ts';
 import type { Model } from '../onnx/model.ts';
+import { isPreset, presetPreprocess } from '../onnx/preprocess.ts';
 import type { ModelSpec } from '../onnx/spec.ts';
 import type { Runtime } from '../runtime/session.ts';
 import type { Dataset } from './dataset.ts';
@@ -56,46 +57,61 @@ export interface Better extends Agreement {
   readonly flags: string;
 }
 
-const CIFAR_MEAN = [0.4914, 0.4822, 0.4465];
-const COLOUR: readonly Way[] = [
-  { flags: '--preprocess none', spec: { range: [0, 1], mean: [0, 0, 0], std: [1, 1, 1] } },
-  { flags: '--input-range -1,1', spec: { range: [-1, 1], mean: [0, 0, 0], std: [1, 1, 1] } },
-  { flags: '--input-range 0,255', spec: { range: [0, 255], mean: [0, 0, 0], std: [1, 1, 1] } },
-  { flags: '--preprocess imagenet', spec: { range: [0, 1], mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } },
-  { flags: '--preprocess cifar10', spec: { range: [0, 1], mean: CIFAR_MEAN, std: [0.247, 0.2435, 0.2616] } },
-  {
-    flags: '--preprocess cifar10 --std 0.2023,0.1994,0.2010',
-    spec: { range: [0, 1], mean: CIFAR_MEAN, std: [0.2023, 0.1994, 0.201] },
-  },
-  {
-    flags: '--input-range 0,255 --mean 123.68,116.779,103.939',
-    spec: { range: [0, 255], mean: [123.68, 116.779, 103.939], std: [1, 1, 1] },
-  },
+/** A preset and what overrules it; in RGB order. */
+interface Usual {
+  readonly preset?: string;
+  readonly range?: [number, number];
+  readonly mean?: number[];
+  readonly std?: number[];
+}
+
+/** Likelier ones first; those of presets have the presets' numbers. */
+const COLOUR: readonly Usual[] = [
+  { preset: 'none' },
+  { range: [-1, 1] },
+  { range: [0, 255] },
+  { preset: 'imagenet' },
+  { preset: 'cifar10' },
+  { preset: 'cifar10', std: [0.2023, 0.1994, 0.201] },
+  // what Caffe's networks take off
+  { range: [0, 255], mean: [123.68, 116.779, 103.939] },
 ];
-const GREY: readonly Way[] = [
-  { flags: '--preprocess none', spec: { range: [0, 1], mean: [0], std: [1] } },
-  { flags: '--input-range -1,1', spec: { range: [-1, 1], mean: [0], std: [1] } },
-  { flags: '--input-range 0,255', spec: { range: [0, 255], mean: [0], std: [1] } },
-  { flags: '--input-range 0,1 --mean 0.1307 --std 0.3081', spec: { range: [0, 1], mean: [0.1307], std: [0.3081] } },
-];
+const GREY: readonly Usual[] = [{ preset: 'none' }, { range: [-1, 1] }, { range: [0, 255] }, { mean: [0.1307], std: [0.3081] }];
+
+function wayOf(usual: Usual, channels: number, turned: boolean): Way {
+  const preset = usual.preset !== undefined && isPreset(usual.preset) ? presetPreprocess(usual.preset) : undefined;
+  const spread = (list: readonly number[]): number[] => (list.length === 1 ? new Array<number>(channels).fill(list[0]) : [...list]);
+  const order = (list: readonly number[]): number[] => (turned ? spread(list).reverse() : spread(list));
+  const flag = (name: string, list: readonly number[] | undefined): string[] => (list ? [`--${name} ${order(list).join(',')}`] : []);
+  const flags = [
+    ...(turned ? [`--preprocess FILE.yaml with ${usual.preset ? `"preset: ${usual.preset}" and ` : ''}"channelOrder: BGR"`] : []),
+    ...(!turned && usual.preset ? [`--preprocess ${usual.preset}`] : []),
+    ...(usual.range ? [`--input-range ${usual.range.join(',')}`] : []),
+    ...(!usual.range && !usual.preset ? ['--input-range 0,1'] : []),
+    ...flag('mean', usual.mean),
+    ...flag('std', usual.std),
+  ];
+  return {
+    flags: flags.join(' '),
+    spec: {
+      range: usual.range ?? preset?.range ?? [0, 1],
+      mean: order(usual.mean ?? preset?.mean ?? [0]),
+      std: order(usual.std ?? preset?.std ?? [1]),
+      channelOrder: turned ? 'BGR' : 'RGB',
+    },
+  };
+}
 
 /** Up to this many pixels a side CIFAR's numbers are likelier than ImageNet's, which hardly differ in what they do. */
 const SMALL = 64;
 
 /** The usual ways to feed a network, the likelier first; colour in RGB and in BGR. */
 export function usualWays({ channels, height }: { channels: number; height: number }): Way[] {
-  if (channels === 1) return [...GREY];
+  if (channels === 1) return GREY.map((usual) => wayOf(usual, 1, false));
   if (channels !== 3) return [];
-  const small = height <= SMALL;
-  const rank = ({ flags }: Way): number => (flags.includes('imagenet') === small ? 1 : 0);
-  const colour = small ? [...COLOUR].sort((a, b) => rank(a) - rank(b)) : COLOUR;
-  const turned = colour.map(
-    ({ flags, spec }): Way => ({
-      flags: `${flags.replace('--preprocess ', '--preprocess FILE.yaml with "preset: ').replace(/(yaml with "preset: \w+)/, '$1"')} and "channelOrder: BGR"`,
-      spec: { ...spec, channelOrder: 'BGR', mean: spec.mean!.toReversed(), std: spec.std!.toReversed() },
-    }),
-  );
-  return [...colour.map((way): Way => ({ ...way, spec: { ...way.spec, channelOrder: 'RGB' } })), ...turned];
+  const later = height <= SMALL ? 'imagenet' : 'cifar10';
+  const colour = [...COLOUR.filter((usual) => usual.preset !== later), ...COLOUR.filter((usual) => usual.preset === later)];
+  return [false, true].flatMap((turned) => colour.map((usual) => wayOf(usual, 3, turned)));
 }
 
 /** Runs one network on one sample of images, fed in any way. */

@@ -156,6 +156,8 @@ async function readSheets(most: ReadonlyMap<Strip, number>, options: StripOption
     }
     sheets.set(strip, { picture, tile });
   }
+  // no file says it: where a table lacks the last rows, this is where it shows
+  if (first) options.note?.(`the strips hold images of ${first.width}x${first.tile} (width x height)`);
   return sheets;
 }
 

@@ -1,8 +1,11 @@
 /** Takes channels that were cut out of the file, as its record tells them. */
+import { fail } from '../core/errors.ts';
 import { chooseLayer } from '../inspect/layers.ts';
+import { type CutPoint, cutPoints } from '../onnx/cut-points.ts';
 import type { Model } from '../onnx/model.ts';
-import { compactChannels, whyNotCompact } from '../onnx/passes/compact-channels.ts';
+import { checkCompact, compactChannels, whyNotCompact } from '../onnx/passes/compact-channels.ts';
 import { readCuts } from '../onnx/passes/cut-channels.ts';
+import type { ValueTypes } from '../onnx/value-types.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
 
@@ -13,13 +16,38 @@ export interface CompactedLayer {
   readonly kept?: string;
 }
 
+/**
+ * Throws SecateurError where the channels of a layer cannot be taken out of the file, so that it is said before the work is done: the graph does
+ * not allow it, or channels of another layer were cut whose numbers would change.
+ */
+export function checkCompactable(model: Model, types: ValueTypes, point: CutPoint): void {
+  checkCompact(point);
+  const beside = sameChannels(model, types, point);
+  if (beside === undefined) return;
+  const what = `its channels cannot be taken out of the file: ${beside}`;
+  fail({ where: `layer ${point.layer}`, what, hint: 'without --compact: the channels are zero then, and stay in the file' });
+}
+
+/** Another layer of which channels were cut and that counts some of the same ones, which taking some out would number anew. */
+function sameChannels(model: Model, types: ValueTypes, point: CutPoint): string | undefined {
+  const others = [...readCuts(model).keys()].filter((layer) => layer !== point.layer);
+  if (others.length === 0) return undefined;
+  const { takes } = point.removal();
+  const rows = new Set(takes.map(({ name, axis }) => `${name} ${axis}`));
+  const { layers } = cutPoints(model, types);
+  const other = layers.find((l) => others.includes(l.layer) && l.parameters.some(({ name, axis }) => rows.has(`${name} ${axis}`)));
+  return other && `channels of "${other.layer}" were cut, and some of them are the same`;
+}
+
 /** Shrinks every layer of which channels were cut, where the graph allows it. Logits stay the same, but for rounding. */
 export async function compact(runtime: Runtime, model: Model): Promise<{ model: Model; layers: CompactedLayer[] }> {
   let small = model;
   const layers: CompactedLayer[] = [];
   for (const [layer, channels] of readCuts(model)) {
-    const { point } = chooseLayer(small, await probe(runtime, small, { batch: 2 }), layer);
-    const kept = channels.length === point.channels ? 'all of them are cut' : whyNotCompact(point, channels);
+    const types = await probe(runtime, small, { batch: 2 });
+    const { point } = chooseLayer(small, types, layer);
+    const all = channels.length === point.channels ? 'all of them are cut' : undefined;
+    const kept = all ?? whyNotCompact(point, channels) ?? sameChannels(small, types, point);
     if (kept === undefined) small = compactChannels(small, point, channels).model;
     layers.push({ layer, removed: kept === undefined ? channels.length : 0, ...(kept === undefined ? {} : { kept }) });
   }

@@ -14,6 +14,7 @@ import { cutChannels } from '../onnx/passes/cut-channels.ts';
 import type { SpecOverrides } from '../onnx/spec.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
+import { checkCompactable } from './compact.ts';
 import { validationCurve } from './curve.ts';
 
 export const PruneSettings = z.object({
@@ -61,6 +62,8 @@ export async function prune(
   const { layer, threshold, compact } = PruneSettings.parse(options);
   const types = await probe(runtime, model, { batch: 2 });
   const { point, why } = chooseLayer(model, types, layer);
+  // Said before the work is done, not after.
+  if (compact) checkCompactable(model, types, point);
   const statistics = await layerStatistics(runtime, model, point, validation, { spec: options.spec });
   const order = weakestFirst(strength(point, statistics));
   const curve = await validationCurve(runtime, model, point, order, validation, { spec: options.spec });

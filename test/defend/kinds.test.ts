@@ -1,10 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/core/rng.ts';
 import { predict } from '../../src/data/forward.ts';
+import { compact } from '../../src/defend/compact.ts';
 import { cutPredictions } from '../../src/defend/curve.ts';
 import { fineprune } from '../../src/defend/fineprune.ts';
 import { finetune } from '../../src/defend/finetune.ts';
 import { keptCuts } from '../../src/defend/mask.ts';
+import { prune } from '../../src/defend/prune.ts';
 import { layerStatistics } from '../../src/inspect/activations.ts';
 import { chooseLayer, describeLayers } from '../../src/inspect/layers.ts';
 import { type CutPoint, cutPoints } from '../../src/onnx/cut-points.ts';
@@ -87,6 +89,25 @@ describe('fine-pruning of every kind', () => {
     const { masks } = keptCuts(both, await probe(runtime, both, { batch: 2 }));
     expect([...(masks.get('0.conv2.weight')?.data ?? [])]).toEqual([1, 0, 1, 1, 0, 1]);
     expect([...(masks.get('0.skip.bn.scale')?.data ?? [])]).toEqual([1, 1, 1, 1, 0, 1]);
+  });
+
+  it('takes no channels out of the file that another layer counts too, and says so before the work', async () => {
+    const model = stacked(['projected'], 'averaged', 2);
+    const branch = cutChannels(model, await pointOf(model, '0.conv2'), [1]).model;
+    const why =
+      'layer 0.add: its channels cannot be taken out of the file: channels of "0.conv2" were cut, and some of them are the same. ' +
+      'Try without --compact: the channels are zero then, and stay in the file.';
+    await expect(prune(runtime, branch, validation, { layer: '0.add', compact: true })).rejects.toThrow(why);
+    const both = cutChannels(branch, await pointOf(branch, '0.add'), [4]).model;
+    expect((await compact(runtime, both)).layers).toEqual([
+      { layer: '0.conv2', removed: 0, kept: 'node "0.add" (Add) adds them to another value' },
+      { layer: '0.add', removed: 0, kept: 'channels of "0.conv2" were cut, and some of them are the same' },
+    ]);
+    const residual = stacked(['residual'], 'averaged', 2);
+    await expect(fineprune(runtime, residual, validation, { prune: { compact: true } })).rejects.toThrow(
+      'layer 0.add: its channels cannot be taken out of the file: node "0.conv1" (Conv) reads "stem.pool" too. ' +
+        'Try without --compact: the channels are zero then, and stay in the file.',
+    );
   });
 
   it('takes the channels out of the file at the end, where the graph allows it', async () => {

@@ -19,11 +19,7 @@ export function compactChannels(model: Model, point: CutPoint, channels: readonl
   checkChannels(point, channels);
   const gone = new Set(channels);
   const where = `layer ${point.layer}`;
-  const why = whyNotCompact(point, channels);
-  if (why !== undefined) {
-    const hint = 'without --compact: the channels are zero then, and stay in the file';
-    fail({ where, what: `its channels cannot be taken out of the file: ${why}`, hint });
-  }
+  checkCompact(point, channels);
   if (gone.size >= point.channels) {
     fail({
       where,
@@ -33,6 +29,14 @@ export function compactChannels(model: Model, point: CutPoint, channels: readonl
     });
   }
   return runPasses(model, compactPass(point, gone));
+}
+
+/** Throws SecateurError where `channels` at `point` (by default any at all) cannot be taken out of the file. */
+export function checkCompact(point: CutPoint, channels: readonly number[] = []): void {
+  const why = whyNotCompact(point, channels);
+  if (why === undefined) return;
+  const hint = 'without --compact: the channels are zero then, and stay in the file';
+  fail({ where: `layer ${point.layer}`, what: `its channels cannot be taken out of the file: ${why}`, hint });
 }
 
 /** Why `channels` at `point` cannot be taken out of the file; undefined where they can. */

@@ -122,7 +122,8 @@ test('inspect: layers alone; clean activations; backdoor neurons', async () => {
   const model = at('badnet', 'model.onnx');
   const layers = await run('inspect', model, '--threads', '1', '--out', at('layers'));
   expect(layers.out).toMatch(/^3 layers, conv2 has 32 channels\n\nlayers\n {5}conv1 {2}Conv {2}16 channels/);
-  expect(layers.out).toMatch(/conv2 .* pruned by default\n/);
+  expect(layers.out).toMatch(/\n {2}\* {2}conv2 /);
+  expect(layers.out).toContain('\n* pruned by default: conv2: the last convolution in graph order.\n');
   expect(layers.out).toMatch(/fc2 .* not cut: /);
   expect(readFileSync(at('layers', 'filters.png')).subarray(1, 4).toString()).toBe('PNG');
 

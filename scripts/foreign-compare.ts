@@ -74,12 +74,12 @@ function judge(model: string): Judged {
   const trigger = ['--trigger', `patch:${join(dir, 'trigger.png')}@-2,-2`, '--label-map', `target:${badnet.target}`];
   const { out } = secateur(['evaluate', model, ...data, ...trigger, ...pixels, '--out', join(dir, 'run-evaluate')]);
   const cells = (JSON.parse(out) as Result).tables.flatMap((table) => table.cells);
-  const of = (text: RegExp): number => {
-    const cell = cells.find((c) => text.test(`${c.row} ${c.column}`));
-    if (cell === undefined) throw new Error(`no ${text} in ${cells.map((c) => `${c.row} ${c.column}`).join('; ')}`);
+  const of = (column: string): number => {
+    const cell = cells.find((c) => c.row === 'all' && c.column === column);
+    if (cell === undefined) throw new Error(`no ${column} in ${cells.map((c) => `${c.row} ${c.column}`).join('; ')}`);
     return cell.value;
   };
-  return { clean: of(/clean accuracy/i), attack: of(/attack success/i) };
+  return { clean: of('clean accuracy'), attack: of('attack success') };
 }
 
 function torch(seed: number): Row {

@@ -4,6 +4,7 @@
  *
  *     npx tsx scripts/golden-check.ts DIR [--only TEXT] [--new] [--time] [--threads 2]
  *     npx tsx scripts/golden-check.ts DIR --table             what was found last for each file, without running anything
+ *     npx tsx scripts/golden-check.ts DIR --summary           the same, a line a network
  *
  * Results are kept in DIR/checked.jsonl, a line a file, the newest last. `--new` passes over what was right before, `--time` times a
  * second run of the gradient graph.
@@ -99,6 +100,30 @@ function row(c: Checked): string {
   return `| ${[...head, ...errors, verdict, c.runMs === undefined ? '' : Math.round(c.runMs), Math.round(c.torchMs)].join(' | ')} |`;
 }
 
+function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  return groups;
+}
+
+/** A line a network: the worst of all its files. */
+function summary(all: readonly Checked[]): void {
+  console.log(`| net | pixels | files | parameters | logits | loss | input gradient | worst parameter |\n|${'---|'.repeat(8)}`);
+  for (const [net, group] of groupBy(all, (c) => c.net)) {
+    const files = [...groupBy(group, (c) => c.norms)].map(
+      ([norms, some]) =>
+        `${norms} ${some
+          .map((c) => c.opset)
+          .sort()
+          .join(', ')}`,
+    );
+    const worst = (of: (c: Checked) => number | undefined): string => short(Math.max(...group.map((c) => of(c) ?? Number.NaN)));
+    const lost = group.some((c) => c.mapped !== c.parameters) ? group.map((c) => `${c.mapped} of ${c.parameters}`).join(', ') : 'all';
+    const errors = [worst((c) => c.logits), worst((c) => c.loss), worst((c) => c.input), worst((c) => c.worst?.error)];
+    console.log(`| ${[net, group[0].size, files.join('; '), lost, ...errors].join(' | ')} |`);
+  }
+}
+
 const { values: o, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -107,6 +132,7 @@ const { values: o, positionals } = parseArgs({
     time: { type: 'boolean', default: false },
     new: { type: 'boolean', default: false },
     table: { type: 'boolean', default: false },
+    summary: { type: 'boolean', default: false },
   },
 });
 const [dir] = positionals;
@@ -121,9 +147,11 @@ for (const line of existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n'
 
 const TITLE =
   '| net | pixels | opset | batch norm | parameters | logits | loss | input gradient | worst parameter | within 1e-3 | ms | PyTorch ms |';
-console.log(`${TITLE}\n|${'---|'.repeat(12)}`);
+if (!o.summary) console.log(`${TITLE}\n|${'---|'.repeat(12)}`);
 if (o.table) {
   for (const checked of known.values()) console.log(row(checked));
+} else if (o.summary) {
+  summary([...known.values()]);
 } else {
   const runtime = nativeRuntime({ threads: Number(o.threads) });
   try {

@@ -80,7 +80,7 @@ export const trustedFields = {
 };
 
 /** What {@link withRuntime} goes by; commands that have neither flag run models of their own making. */
-interface Trust {
+export interface Trust {
   readonly trusted?: boolean;
   readonly untrusted?: boolean;
   readonly memoryLimit?: number;

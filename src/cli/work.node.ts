@@ -11,10 +11,10 @@ import type { Runtime } from '../runtime/session.ts';
 import { DivergedError } from '../train/loop.ts';
 import type { Context, Outcome } from './command.node.ts';
 import { machineName, RunFolder } from './run-folder.node.ts';
-import { readingLimits, specOverrides, versions, withRuntime } from './shared.node.ts';
+import { readingLimits, specOverrides, type Trust, versions, withRuntime } from './shared.node.ts';
 
 /** The flags that this needs. */
-interface WorkOptions {
+interface WorkOptions extends Trust {
   readonly seed?: number;
   readonly out?: string;
   readonly force: boolean;

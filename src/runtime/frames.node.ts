@@ -106,13 +106,16 @@ export class FrameReader {
   #lengths(): void {
     const head = view(this.#target);
     const [json, count] = [head.getUint32(0, true), head.getUint32(4, true)];
-    if (json === 0 || json > MAX_JSON || count > MAX_ARRAYS) return bad(`a head of ${json} bytes and ${count} arrays`);
-    if (count === 0) return this.#text(json, []);
+    if (json === 0 || json > MAX_JSON || count > MAX_ARRAYS) bad(`a head of ${json} bytes and ${count} arrays`);
+    if (count === 0) {
+      this.#text(json, []);
+      return;
+    }
     this.#fill(8 * count, () => {
       const table = view(this.#target);
       const sizes = Array.from({ length: count }, (_, i) => table.getFloat64(8 * i, true));
       const total = sizes.reduce((sum, n) => sum + n, json);
-      if (sizes.some((n) => !Number.isSafeInteger(n) || n < 0) || total > this.#limit) return bad(`${total} bytes at once`);
+      if (sizes.some((n) => !Number.isSafeInteger(n) || n < 0) || total > this.#limit) bad(`${total} bytes at once`);
       this.#text(json, sizes);
     });
   }
@@ -123,11 +126,13 @@ export class FrameReader {
       const arrays = sizes.map((n) => (n === 0 ? new Uint8Array() : undefined));
       const next = (from: number): void => {
         const i = arrays.indexOf(undefined, from);
-        if (i < 0) return this.#whole(json, arrays as Uint8Array<ArrayBuffer>[]);
-        this.#fill(sizes[i], () => {
-          arrays[i] = this.#target as Uint8Array<ArrayBuffer>;
-          next(i + 1);
-        });
+        if (i < 0) this.#whole(json, arrays as Uint8Array<ArrayBuffer>[]);
+        else {
+          this.#fill(sizes[i], () => {
+            arrays[i] = this.#target as Uint8Array<ArrayBuffer>;
+            next(i + 1);
+          });
+        }
       };
       next(0);
     });
@@ -140,7 +145,7 @@ export class FrameReader {
       message = revive(JSON.parse(json), arrays);
     } catch (error) {
       if (error instanceof SecateurError) throw error;
-      return bad(error instanceof Error ? error.message : String(error));
+      bad(error instanceof Error ? error.message : String(error));
     }
     this.#deliver(message);
   }

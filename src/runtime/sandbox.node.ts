@@ -153,7 +153,10 @@ class ChildPort extends EventEmitter implements Port {
   #look(): void {
     if (this.#killed !== undefined || this.#child.pid === undefined) return;
     const seconds = this.#started ? this.#limits.seconds : Math.max(START_SECONDS, this.#limits.seconds);
-    if (this.#waiting > 0 && performance.now() - this.#since > seconds * 1000) return this.#kill('time');
+    if (this.#waiting > 0 && performance.now() - this.#since > seconds * 1000) {
+      this.#kill('time');
+      return;
+    }
     memoryInUse(this.#child.pid, (bytes) => {
       if (bytes > this.#limits.memoryMB * 1e6) this.#kill('memory');
     });

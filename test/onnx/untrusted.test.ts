@@ -261,7 +261,7 @@ describe('external data', () => {
     const path = at('model', 'net.onnx');
     writeFileSync(path, model(new Uint8Array(tensors(() => 16).flatMap((t) => [...t]))));
     const { graph } = await loadModel(path, limits);
-    expect(graph.initializers.get('w0')?.data.buffer).toBe(graph.initializers.get('w9')?.data.buffer);
+    expect((graph.initializers.get('w0')!.data as Float32Array).buffer).toBe((graph.initializers.get('w9')!.data as Float32Array).buffer);
     writeFileSync(path, model(new Uint8Array(tensors((i) => i).flatMap((t) => [...t]))));
     await expect(loadModel(path, limits)).rejects.toThrow(
       'too much external data, expected at most 100 bytes in one model, got 112 so far.',
@@ -278,9 +278,9 @@ describe('external data', () => {
 });
 
 it('names are shown without control characters, and clipped', () => {
-  const escape = new GraphBuilder();
-  escape.output(escape.op('Relu', [escape.input('x', 'float32', [1])]), 'float32', [1]);
-  const hostile = escape.build();
+  const clean = new GraphBuilder();
+  clean.output(clean.op('Relu', [clean.input('x', 'float32', [1])]), 'float32', [1]);
+  const hostile = clean.build();
   hostile.graph.nodes[0].inputs[0] = '\u001b[2Jgone\u202e';
   expect(() => read(writeModel(hostile))).toThrow('reads "\\u001b[2Jgone\\u202e", expected a value made before it is read');
   // Found by the fuzzer: a name with a tab or a line end in it would be laid out as a column or a line of the description's own.

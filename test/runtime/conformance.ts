@@ -1,14 +1,14 @@
 /** What every runtime must do alike. Each backend's test file calls this; known gaps are skipped with a reason. */
-import type { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { f32, i64, type Tensor } from '../../src/core/tensor.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
 import { writeModel } from '../../src/onnx/proto.ts';
+import type { Port } from '../../src/runtime/pool.node.ts';
 import { probe } from '../../src/runtime/probe.ts';
 import type { Runtime } from '../../src/runtime/session.ts';
 
 /** `worker` and `dispose` where there is a worker thread. */
-export type Tested = Runtime & { readonly worker?: Worker; dispose?(): Promise<void> };
+export type Tested = Runtime & { readonly worker?: Port; dispose?(): Promise<void> };
 
 export interface Skip {
   readonly test: string;

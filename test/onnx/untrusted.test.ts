@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { field, LARGE_BOMBS, model, number, SMALL_BOMBS } from '../../scripts/bombs.ts';
 import { makeCase, seedFiles, setTraps } from '../../scripts/fuzz-cases.ts';
 import { runCase } from '../../scripts/fuzz-run.ts';
+import { readingLimits } from '../../src/cli/shared.node.ts';
 import { SecateurError } from '../../src/core/errors.ts';
 import { f32, i64 } from '../../src/core/tensor.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
@@ -13,7 +14,7 @@ import { checkModel } from '../../src/onnx/check.ts';
 import { describe as describeModel } from '../../src/onnx/describe.ts';
 import { badLocation } from '../../src/onnx/external.node.ts';
 import { loadModel } from '../../src/onnx/file.node.ts';
-import { TRUSTED } from '../../src/onnx/limits.ts';
+import { TRUSTED, UNTRUSTED } from '../../src/onnx/limits.ts';
 import { readModel, writeModel } from '../../src/onnx/proto.ts';
 import { checkSizes } from '../../src/onnx/static-sizes.ts';
 import { vetModel } from '../../src/onnx/vet.ts';
@@ -275,6 +276,14 @@ describe('external data', () => {
       'huge.onnx: too large to be an ONNX model, expected at most 2 GB, the bound of the file format, got 3000000000 bytes. Try a model with external data.',
     );
   });
+});
+
+it('commands that look at files from anywhere believe them little, others unless they are told to', () => {
+  expect(readingLimits({ trusted: false })).toBe(UNTRUSTED);
+  expect(readingLimits({ trusted: true })).toBe(TRUSTED);
+  expect(readingLimits({ untrusted: false })).toBe(TRUSTED);
+  expect(readingLimits({ untrusted: true })).toBe(UNTRUSTED);
+  expect(readingLimits({})).toBe(TRUSTED);
 });
 
 it('names are shown without control characters, and clipped', () => {

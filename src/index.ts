@@ -31,13 +31,17 @@ export { wilson } from './evaluate/wilson.ts';
 export { parametersOf } from './grad/parameters.ts';
 export type { GradientGraph, GradientOptions, StepOptions, TrainingStep } from './grad/step.ts';
 export { gradientGraph, trainingStep } from './grad/step.ts';
-// inspect
 export { compareActivations, layerStatistics } from './inspect/activations.ts';
 export { backdoorNeurons } from './inspect/backdoor-neurons.ts';
+// inspect
+export { diffModels } from './inspect/diff.ts';
 export { firstFilters } from './inspect/filters.ts';
+export { compareWithGolden } from './inspect/gradcheck.ts';
+export { checkByDifferences } from './inspect/gradcheck-differences.ts';
 export { chooseLayer, describeLayers } from './inspect/layers.ts';
 // onnx
 export { GraphBuilder } from './onnx/builder.ts';
+export { whyNotClassifier } from './onnx/classifier.ts';
 export { describe, summarize } from './onnx/describe.ts';
 export { loadModel, saveModel } from './onnx/file.node.ts';
 export type { Attribute, Graph, Model, Node, ValueInfo } from './onnx/model.ts';
@@ -57,6 +61,7 @@ export { nativeRuntime, openRuntime, sandboxedRuntime, wasmRuntime } from './run
 export { probe } from './runtime/probe.ts';
 export type { Backend, Runtime, Session, SessionOptions } from './runtime/session.ts';
 export { openStep } from './runtime/step.ts';
+export { workingModel } from './runtime/working-model.ts';
 // train
 export { fileCheckpoint } from './train/checkpoint.node.ts';
 export { train } from './train/loop.ts';

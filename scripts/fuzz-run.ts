@@ -2,7 +2,7 @@
 import fs, { rmSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { dirname, join, resolve, sep } from 'node:path';
-import { SecateurError } from '../src/core/errors.ts';
+import { printable, SecateurError } from '../src/core/errors.ts';
 import type { Graph, Model } from '../src/onnx/model.ts';
 import type { Runtime } from '../src/runtime/session.ts';
 import { CANARY, type Case } from './fuzz-cases.ts';
@@ -134,10 +134,12 @@ function kindOf(error: SecateurError): string {
     .replace(/\(.*\)/, '')
     .replace(/\d+/g, 'N')
     .replace(/\[.*\]/, '[…]');
-  return words
-    .replace(/operator "…"/, 'operator')
-    .slice(0, 70)
-    .trim();
+  return printable(
+    words
+      .replace(/operator "…"/, 'operator')
+      .slice(0, 70)
+      .trim(),
+  ).replace(/\s+/g, ' ');
 }
 
 function runKind(message: string): string {

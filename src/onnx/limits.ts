@@ -26,7 +26,7 @@ export const MAX_VALUE_BYTES = 2 ** 32;
 export const MAX_GENERATED_BYTES = 2 ** 30;
 
 /** One input, its unknown sizes taken as 1: it is made here to find the shapes. */
-export const MAX_INPUT_BYTES = 2 ** 30;
+export const MAX_INPUT_BYTES = 2 ** 28;
 
 /** Rounds of one Loop, where their number stands in the file. */
 export const MAX_LOOP_ROUNDS = 1_000_000;

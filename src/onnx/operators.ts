@@ -5,7 +5,10 @@
 
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
 
-/** Operators of the ONNX standard up to opset 26, and those of the years before 2018 that ONNX Runtime still knows. */
+/**
+ * Operators of the ONNX standard up to opset 26, those of the years before 2018 that ONNX Runtime still knows, and one of ONNX Runtime's
+ * own that it files under the standard domain.
+ */
 const STANDARD = words(`
   Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool
   BatchNormalization Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow
@@ -30,6 +33,7 @@ const STANDARD = words(`
   SpaceToDepth Split SplitToSequence Sqrt Squeeze StringConcat StringNormalizer StringSplit Sub Sum Swish
   Tan Tanh TensorScatter TfIdfVectorizer ThresholdedRelu Tile TopK Transpose Trilu Unique Unsqueeze Upsample Where Xor
   Affine Crop DynamicSlice ImageScaler ParametricSoftplus Scale ScaledTanh
+  SimplifiedLayerNormalization
 `);
 
 /** Classical models, and the label lookups that exporters put behind a network. */

@@ -10,7 +10,7 @@ describe('wrong usage: exit code 2, a suggestion, nothing on stdout', () => {
     [['doctr'], "error: unknown command 'doctr'\n(Did you mean doctor?)\n(add --help to see what there is)\n"],
     [['doctor', '--ot', 'x'], "error: unknown option '--ot'\n(Did you mean --out?)\n(add --help to see what there is)\n"],
     [['doctor', '--out'], "error: option '--out <DIR>' argument missing\n(add --help to see what there is)\n"],
-    [['doctor', 'x'], "error: too many arguments for 'doctor'. Expected 0 arguments but got 1.\n(add --help to see what there is)\n"],
+    [['doctor', 'x', 'y'], "error: too many arguments for 'doctor'. Expected 1 argument but got 2.\n(add --help to see what there is)\n"],
     [['schema', 'doctr'], /^error: schema: no command "doctr", expected one of .*doctor.*\. Try secateur schema "doctor"\.\n$/],
   ])('%j', async (argv, message) => {
     const { code, out, err } = await run(...argv);

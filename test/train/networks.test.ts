@@ -70,6 +70,9 @@ test('what the network is fed is written into the file', () => {
   });
   expect(readSpec(model)).toEqual({
     input: 'x',
+    layout: 'NCHW',
+    dims: [3, 32, 20],
+    channelOrder: 'RGB',
     logits: 'logits',
     channels: 3,
     height: 32,

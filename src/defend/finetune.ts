@@ -5,8 +5,10 @@
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { parametersOf } from '../grad/parameters.ts';
 import { trainability } from '../grad/trainability.ts';
 import { unshareStatistics } from '../grad/unshare.ts';
+import { consumers } from '../onnx/edit.ts';
 import type { Model } from '../onnx/model.ts';
 import { fixedBatch } from '../onnx/passes/free-batch.ts';
 import { readSpec, type SpecOverrides } from '../onnx/spec.ts';
@@ -69,6 +71,7 @@ export async function finetune(
   const own = batchNorm === 'training' ? unshareStatistics(open) : open;
   const types = await probe(runtime, own, { batch: 2 });
   tellFrozen(own, types, readSpec(own, spec).logits, notice);
+  tellShared(own, notice);
   const { masks, trainable } = keptCuts(own, types);
   const result = await train(runtime, own, validation, {
     epochs,
@@ -97,6 +100,17 @@ function tellFrozen(model: Model, types: ValueTypes, logits: string, notice: (te
   // Where an operator without a gradient stands in the way, or nothing is left, training itself says so.
   if (frozen.length === 0 || trainable.size === 0 || freezeBefore !== undefined) return;
   notice(`${frozen.length} of ${parameters.length} weights get no gradient and stay as they are, "${frozen[0]}" first: doctor says why`);
+}
+
+/** Weights that move together. In the program that made the file they may have been several: PyTorch's exporter stores equal values once. */
+function tellShared(model: Model, notice: (text: string) => void): void {
+  const uses = consumers(model.graph);
+  const shared = parametersOf(model).filter((name) => (uses.get(name)?.length ?? 0) > 1);
+  if (shared.length === 0) return;
+  const [one] = shared;
+  const which = shared.length === 1 ? `"${one}" is` : `${shared.length} weights are`;
+  const first = shared.length === 1 ? '' : `, "${one}" first`;
+  notice(`${which} read by several nodes and trained as one${first}: exporters store equal values once`);
 }
 
 function checkBatchNorm(model: Model, mode: 'inference' | 'training', batchSize: number, notice: (text: string) => void): void {

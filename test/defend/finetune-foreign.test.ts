@@ -73,6 +73,11 @@ describe('batch norm while fine-tuning', () => {
     const result = await tuned(model, { batchNorm: 'training' });
     const after = result.model.graph;
     const [one, two] = ['bn1', 'bn1again'].map((name) => after.nodes.find((n) => n.name === name)!.inputs);
+    expect(result.notices).toEqual([]);
+    // Running statistics that stay as they are may be one, and so may what is trained: but that is told.
+    expect((await tuned(model)).notices).toEqual([
+      '2 weights are read by several nodes and trained as one, "bn1.scale" first: exporters store equal values once',
+    ]);
     expect(one[3]).not.toBe(two[3]);
     expect(after.initializers.get(one[3])).not.toEqual(after.initializers.get(two[3]));
   });

@@ -1,7 +1,7 @@
 /** Where to freeze: which layers train when the ones before a node are left alone, and which node that has to be. */
 import { fail } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
-import { topologicalOrder, usedValues } from '../onnx/edit.ts';
+import { consumers, topologicalOrder, usedValues } from '../onnx/edit.ts';
 import type { Graph, Model, Node } from '../onnx/model.ts';
 import { layersOf } from './parameters.ts';
 
@@ -35,6 +35,9 @@ export function trainableFrom(model: Model, node: string): Set<string> {
   return left;
 }
 
+/** In front of the names of nodes that a step adds. */
+const OWN = 'step/';
+
 export type FreezePoint = { kind: 'layer' | 'input'; name: string } | { kind: 'none'; name: '' };
 
 /**
@@ -54,6 +57,9 @@ export function freezePoint(graph: Graph, order: readonly Node[], stuck: Readonl
   const other = wrt.find((name) => needed.has(name) && !parameters.has(name));
   if (other !== undefined) return { kind: 'input', name: other };
   const last = layers.findLastIndex((layer) => above.has(layer.node));
-  const next = layers[last + 1];
-  return next === undefined ? { kind: 'none', name: '' } : { kind: 'layer', name: labelOf(next.node) };
+  // Behind a folded BatchNormalization (nodes of the step's own) weights meet the data in the convolution, which keeps its name.
+  const read = consumers(graph);
+  let next: Node | undefined = layers[last + 1]?.node;
+  while (next?.name.startsWith(OWN)) next = read.get(next.outputs[0])?.[0];
+  return next === undefined ? { kind: 'none', name: '' } : { kind: 'layer', name: labelOf(next) };
 }

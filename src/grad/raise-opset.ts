@@ -146,14 +146,27 @@ function dropSavedStatistics(node: Node): undefined {
   node.attributes.delete('spatial');
 }
 
-/** Resize 10 and Upsample knew one way to find the source pixel. */
-function resizeLikeTen(node: Node): undefined {
+/** Resize 10 and Upsample knew one way to find the source pixel, and ONNX Runtime rounds the other way where an axis shrinks. */
+function resizeLikeTen(node: Node, r: Raise): undefined {
+  const scales = Array.from((r.types.get(node.inputs[1])?.constant?.data ?? []) as ArrayLike<number>, Number);
+  const nearest = attrString(node, 'mode', 'nearest') === 'nearest';
+  // Every second, every third pixel: nothing is rounded.
+  const shrinks = scales.some((s) => s < 1 && !Number.isInteger(Number((1 / s).toFixed(4))));
+  if (nearest && shrinks && scales.some((s) => s > 1)) {
+    const what = 'nearest neighbours where one axis grows and another shrinks';
+    fail({
+      where: `grad: ${describeNode(node)}`,
+      what,
+      expected: 'one or the other in this old version',
+      hint: 'an export of opset 11 or newer',
+    });
+  }
   rename(node, 'Resize');
   node.inputs.splice(1, 0, '');
   const mode = attrString(node, 'mode', 'nearest');
   node.attributes.set('mode', { type: 'string', value: mode });
   node.attributes.set('coordinate_transformation_mode', { type: 'string', value: 'asymmetric' });
-  if (mode === 'nearest') node.attributes.set('nearest_mode', { type: 'string', value: 'floor' });
+  if (mode === 'nearest') node.attributes.set('nearest_mode', { type: 'string', value: shrinks ? 'ceil' : 'floor' });
 }
 
 /** Up to version 12 a Softmax runs over the given axis and all axes after it, taken as one; from 13 on over the given axis. */

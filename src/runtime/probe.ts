@@ -6,6 +6,7 @@
 import { fail } from '../core/errors.ts';
 import { sameDims } from '../core/shapes.ts';
 import { type DType, type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
+import { usedValues } from '../onnx/edit.ts';
 import type { Dim, Graph, Model, ValueInfo } from '../onnx/model.ts';
 import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
 import { visibleValues } from './probe-outputs.ts';
@@ -92,13 +93,14 @@ function initializerType(tensor: Tensor): ValueType {
 function constantNames(graph: Graph): Set<string> {
   const constant = new Set(graph.initializers.keys());
   for (const node of graph.nodes) {
-    const fixed =
-      SHAPE_ONLY.has(node.opType) || (!node.opType.startsWith('Random') && node.inputs.every((name) => name === '' || constant.has(name)));
+    // What a graph inside of the node reads counts too.
+    const fixed = SHAPE_ONLY.has(node.opType) || (!isRandom(node.opType) && usedValues(node).every((name) => constant.has(name)));
     if (fixed) for (const name of node.outputs) constant.add(name);
   }
   return constant;
 }
 
+const isRandom = (opType: string): boolean => opType.startsWith('Random') || opType === 'Bernoulli' || opType === 'Multinomial';
 const isFixed = (d: Dim): d is number => typeof d === 'number' && d > 0;
 
 function zeros(input: ValueInfo, batch: number): Tensor {

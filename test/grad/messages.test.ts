@@ -36,6 +36,21 @@ describe('an operator without a rule', () => {
     );
   });
 
+  it('before a convolution whose batch norm the step folds: the advice names the convolution', async () => {
+    const model = net([3, 2], (b, rng) => {
+      const first = b.op('Conv', ['x', b.initializer('first.weight', smooth(rng, [3, 3, 1]))], {}, { name: 'first' });
+      const turned = named(b, 'ReverseSequence', [first, b.ints([3, 3])], 'middle', { batch_axis: 0, time_axis: 1 });
+      const c = named(b, 'Conv', [turned, b.initializer('conv.weight', smooth(rng, [4, 3, 2]))], 'conv');
+      const stats = ['scale', 'shift', 'mean'].map((name) => b.initializer(`norm.${name}`, smooth(rng, [4])));
+      stats.push(b.initializer('norm.variance', between(rng, [4], 0.5, 1)));
+      return logits(b, b.op('Flatten', [named(b, 'BatchNormalization', [c, ...stats], 'norm')]));
+    });
+    await expect(step(model)).rejects.toThrow('Try --freeze-before conv to train only the layers after it.');
+    const left = trainableFrom(model, 'conv');
+    const { parameters } = await step(model, { trainable: (name) => left.has(name) });
+    expect(parameters).toEqual(['conv.weight', 'norm.scale', 'norm.shift']);
+  });
+
   it('does not matter where the advice is followed', async () => {
     const left = trainableFrom(blocked, 'fc2');
     const { parameters } = await step(blocked, { trainable: (name) => left.has(name) });

@@ -30,6 +30,7 @@ const cases: Record<string, Case> = {
     node: (b) => b.op('Upsample', ['x', b.constant(f32([1, 1, 2, 2], [4]))], { mode: 'linear' }),
   },
   'Resize 10': { opset: 10, dims: [1, 2, 4, 3], node: (b) => b.op('Resize', ['x', b.constant(f32([1, 1, 0.5, 2], [4]))]) },
+  'Resize 10, to two fifths': { opset: 10, dims: [1, 2, 5, 5], node: (b) => b.op('Resize', ['x', b.constant(f32([1, 1, 0.4, 0.4], [4]))]) },
   Pad: { opset: 10, dims: [2, 3], node: one('Pad', { pads: [1, 0, 0, 2], value: float(2.5) }) },
   'Pad, reflected': { opset: 9, dims: [2, 3], node: one('Pad', { pads: [0, 2, 0, 1], mode: 'reflect' }) },
   Clip: { opset: 10, dims: [2, 3], node: one('Clip', { min: float(-0.5), max: float(0.25) }) },

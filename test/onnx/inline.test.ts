@@ -192,6 +192,15 @@ describe('functions and branches written out', () => {
     expect(operators(model)).toEqual([...before, 'Neg']);
   });
 
+  it('stay written out where an attribute was changed, so that no change is lost', async () => {
+    const { functions, branches, model } = await flat();
+    model.graph.nodes[0].attributes.set('group', { type: 'int', value: 3 });
+    branches.undo(model);
+    functions.undo(model);
+    expect(model.graph.nodes[0].attributes.get('group')).toEqual({ type: 'int', value: 3 });
+    expect(operators(model)).not.toContain('dense');
+  });
+
   it('are one of the changes that a working model makes, and takes back', async () => {
     const given = readModel(file());
     const working = await workingModel(inProcess, given);

@@ -54,12 +54,15 @@ function throughNormal(c: Context, { normal, inverse }: Rows, g: string, mean: s
  * @param o.x what was normalised, of the shape of the node's first output
  * @param o.scale which input the scale is; the bias comes after it
  * @param o.centred whether the mean was subtracted
+ * @param o.epsilon the operator's own default, 1e-5 where none is given
  */
 export function layerNormalization(
   c: Context,
-  o: { x: string; scale: number; centred: boolean },
+  o: { x: string; scale: number; centred: boolean; epsilon?: number },
 ): [() => string, () => string, () => string] {
   const { e } = c;
+  // Scale and shift are asked for alone where nothing before is trained: then what comes through the statistics is of no use.
+  if (c.node.opType === 'LayerNormalization') for (const i of [1, 2]) c.dyOf(i);
   const dims = c.outShape();
   const axis = resolveAxis(c.int('axis', -1), dims.length);
   const inner = dims.slice(axis);
@@ -69,7 +72,7 @@ export function layerNormalization(
   if (extra > 0 && sizeOf(scaleDims.slice(0, extra)) > 1) c.refuse('a scale that differs from row to row');
 
   const dy = once(() => e.reshape(c.dy, [rows, size]));
-  const n = once(() => normalise(c, o.x, [rows, size], c.float('epsilon', 1e-5), o.centred));
+  const n = once(() => normalise(c, o.x, [rows, size], c.float('epsilon', o.epsilon ?? 1e-5), o.centred));
   const product = once(() => e.mul(dy(), n().normal));
   // One number per element of a row; a smaller scale was broadcast.
   const scale = once(() => {

@@ -88,11 +88,13 @@ function fusedMatMul(c: Context): ReturnType<Rule> {
 function skipNormalization(c: Context, centred: boolean): ReturnType<Rule> {
   const { e } = c;
   const biasAt = centred ? 4 : 3;
+  // The sum does not depend on scale and shift: where only those are trained, its gradient is of no use, which is no reason to refuse.
+  c.dyOf(3);
   const sum = once(() => {
     const both = e.add(c.in(0), c.in(1));
     return c.has(biasAt) ? e.add(both, c.in(biasAt)) : both;
   });
-  const norm = once(() => layerNormalization(c, { x: sum(), scale: 2, centred }));
+  const norm = once(() => layerNormalization(c, { x: sum(), scale: 2, centred, epsilon: 1e-12 }));
   const g = once(() => {
     const through = norm()[0]();
     const direct = c.dyOf(3);

@@ -80,17 +80,35 @@ export function identity(from: string, to: string): Node {
  * @param put called with the restored model, for initialisers that go elsewhere
  */
 export function takeBack(before: Model, after: Model, put: (later: Model) => void = () => {}): Reversible['undo'] {
+  // Tensors are compared by identity: what nobody changed is handed on as it is.
+  const ids = new Map<unknown, number>();
+  const idOf = (value: unknown): number => {
+    if (!ids.has(value)) ids.set(value, ids.size);
+    return ids.get(value)!;
+  };
+  const plain = (a: Attribute): unknown => {
+    if (a.type === 'tensor' || a.type === 'bytes' || a.type === 'opaque') return idOf(a.value);
+    if (a.type === 'bigint') return String(a.value);
+    // Graphs are copied with their node; what is inside of one cannot be trained or cut.
+    return a.type === 'graph' || a.type === 'graphs' ? null : a.value;
+  };
+  const attributes = (n: Node): unknown => [...n.attributes].map(([key, a]) => [key, a.type, plain(a)]).sort();
   // Other changes that were taken back in between may have left the nodes in another order.
   const shape = (graph: Graph): string =>
     graph.nodes
-      .map((n) => JSON.stringify([n.opType, n.domain, n.inputs, n.outputs]))
+      .map((n) => JSON.stringify([n.opType, n.domain, n.inputs, n.outputs, attributes(n)]))
       .sort()
       .join();
   const left = shape(after.graph);
   return (later) => {
     if (shape(later.graph) !== left) return;
     later.graph.nodes = before.graph.nodes.map(cloneNode);
-    later.graph.valueInfo = before.graph.valueInfo.map((v) => ({ ...v, dims: v.dims && [...v.dims] }));
+    // Declarations that a defence took out as no longer true stay out.
+    const kept = new Set(later.graph.valueInfo.map((v) => v.name));
+    const inlined = new Set(after.graph.valueInfo.map((v) => v.name));
+    later.graph.valueInfo = before.graph.valueInfo
+      .filter((v) => kept.has(v.name) || !inlined.has(v.name))
+      .map((v) => ({ ...v, dims: v.dims && [...v.dims] }));
     later.opsets = new Map(before.opsets);
     later.irVersion = before.irVersion;
     put(later);

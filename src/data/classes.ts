@@ -22,6 +22,33 @@ export function matchByName(classes: readonly string[], labels: readonly string[
   return map.includes(-1) || new Set(map).size !== map.length ? undefined : map;
 }
 
+/**
+ * For class numbers in a file, the network's class of each, where all of these numbers are names of its classes (`1` to `102`, or `0`, `1`,
+ * `10`, ... in alphabetical order); undefined where they are not: they count from 0 then. `note` is told where the two differ.
+ */
+export function placesOfNumbers(
+  numbers: Iterable<number>,
+  classes: readonly string[],
+  note: (text: string) => void = () => {},
+): ReadonlyMap<number, number> | undefined {
+  const distinct = [...new Set(numbers)].sort((a, b) => a - b);
+  const places = matchByName(distinct.map(String), classes);
+  if (places === undefined) return undefined;
+  const moved = distinct.findIndex((number, i) => places[i] !== number);
+  if (moved >= 0)
+    note(`class numbers are taken as the names of classes: ${distinct[moved]} is the network's class at place ${places[moved]}`);
+  return new Map(distinct.map((number, i) => [number, places[i]]));
+}
+
+/** {@link placesOfNumbers} for files that number their classes and cannot name them: only where every class of the network is a number. */
+export function placesInArrays(
+  numbers: Iterable<number>,
+  classes: readonly string[],
+  note?: (text: string) => void,
+): ReadonlyMap<number, number> | undefined {
+  return classes.every((name) => /^\d+$/.test(name.trim())) ? placesOfNumbers(numbers, classes, note) : undefined;
+}
+
 const list = (names: readonly string[], most = 6): string =>
   names.length <= most ? names.join(', ') : `${names.slice(0, most - 1).join(', ')}, ... ${names.at(-1)}`;
 

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { fail } from '../core/errors.ts';
+import { placesInArrays } from './classes.ts';
 import type { Dataset, Role } from './dataset.ts';
 import { readError } from './files.node.ts';
 import { type Idx, type IdxKind, looksGzip, parseIdx } from './idx.ts';
@@ -80,10 +81,17 @@ export const DIGIT_CLASSES: readonly string[] = Array.from({ length: 10 }, (_, i
 
 /**
  * One pair of IDX files as a data set of grey images `[N,1,H,W]`. IDX files carry no class names: it takes 0 to 9 unless `classes` names
- * others. Fails where a file is missing, no IDX file of its kind or truncated, where the two do not belong together, or where a label is
+ * others, and where those are all numbers, labels that all are among them stand for them by name; `beside` are other label files that have
+ * to be among them too. Fails where a file is missing, no IDX file of its kind or truncated, where the two do not belong together, or where a label is
  * out of range.
  */
-export async function loadIdxPair<R extends Role>(pair: IdxPair, role: R, classes = DIGIT_CLASSES): Promise<Dataset<R>> {
+export async function loadIdxPair<R extends Role>(
+  pair: IdxPair,
+  role: R,
+  classes = DIGIT_CLASSES,
+  beside: readonly string[] = [],
+  note?: (text: string) => void,
+): Promise<Dataset<R>> {
   const [images, labels] = await Promise.all([readIdx(pair.images, 'images'), readIdx(pair.labels, 'labels')]);
   const [count, height, width] = images.dims;
   const where = `data: ${basename(pair.labels)}`;
@@ -91,7 +99,9 @@ export async function loadIdxPair<R extends Role>(pair: IdxPair, role: R, classe
     const expected = `${count} labels, one for each image of ${basename(pair.images)}`;
     fail({ where, what: 'labels do not belong to the images', expected, got: `${labels.dims[0]}` });
   }
-  const bad = labels.data.findIndex((label) => label >= classes.length);
+  const others = await Promise.all(beside.map((path) => readIdx(path, 'labels')));
+  const places = placesInArrays(new Set([labels, ...others].flatMap(({ data }) => [...new Set(data)])), classes, note);
+  const bad = places ? -1 : labels.data.findIndex((label) => label >= classes.length);
   if (bad >= 0) {
     const expected = `0 to ${classes.length - 1} (${classes.length} classes)`;
     fail({ where, what: `label of image ${bad} is out of range`, expected, got: `${labels.data[bad]}` });
@@ -103,7 +113,7 @@ export async function loadIdxPair<R extends Role>(pair: IdxPair, role: R, classe
     height,
     width,
     pixels: images.data,
-    labels: Int32Array.from(labels.data),
+    labels: Int32Array.from(labels.data, (label) => places?.get(label) ?? label),
     classes,
   });
 }

@@ -1,5 +1,6 @@
 /** What tables of images have in common: parts, classes and groups from their columns. */
 import { fail } from '../core/errors.ts';
+import { placesOfNumbers } from './classes.ts';
 import { findColumn, LABEL_COLUMNS, SPLIT_COLUMNS, type Table } from './csv.ts';
 import type { Groups } from './dataset.ts';
 import { byPrefix, GROUP_COLUMNS, groupsOf } from './groups.ts';
@@ -31,8 +32,8 @@ export interface Index {
 }
 
 /**
- * Sorts the rows into parts and numbers their classes. Labels that are all whole numbers stand for `classes`, where those are given and
- * reach; other labels are names, in natural order.
+ * Sorts the rows into parts and numbers their classes. Labels that are all whole numbers stand for `classes`, where those are given: by name
+ * where all of them are names of classes, else counted from 0; other labels are names, in natural order.
  * Throws SecateurError where there is no label column, a label is empty or out of range, or a part is none.
  */
 export function readIndex(table: Table, where: string, file: number | undefined, options: IndexOptions): Index {
@@ -68,7 +69,7 @@ function readLabels(
   table: Table,
   at: number,
   where: string,
-  { classes }: IndexOptions,
+  { classes, note }: IndexOptions,
 ): { classes: readonly string[]; labels: Int32Array } {
   const written = table.rows.map((row) => row.cells[at]);
   const empty = written.indexOf('');
@@ -77,6 +78,8 @@ function readLabels(
   const distinct = [...new Set(written)].sort(naturalOrder);
   const numbers = distinct.every((text) => /^\d{1,9}$/.test(text));
   if (numbers && classes !== undefined) {
+    const places = placesOfNumbers(written.map(Number), classes, note);
+    if (places !== undefined) return { classes, labels: Int32Array.from(written, (text) => places.get(Number(text))!) };
     const high = written.findIndex((text) => Number(text) >= classes.length);
     if (high >= 0) {
       const expected = `0 to ${classes.length - 1} (${classes.length} classes)`;

@@ -27,15 +27,24 @@ export interface LoadOptions extends BuiltinOptions, FolderOptions {
 }
 
 /** IDX files: those of a folder by their usual names, or pairs named one by one. Fails where there are none. */
-export async function loadIdx(from: string | { train?: IdxPair; test?: IdxPair }, classes?: readonly string[]): Promise<LoadedData> {
+export async function loadIdx(
+  from: string | { train?: IdxPair; test?: IdxPair },
+  classes?: readonly string[],
+  note?: (text: string) => void,
+): Promise<LoadedData> {
   const pairs = typeof from === 'string' ? await findIdx(from) : from;
   if (pairs.train === undefined && pairs.test === undefined) {
     const where = typeof from === 'string' ? `data: ${from}` : 'data';
     fail({ where, what: 'no IDX files', expected: 'train-images-idx3-ubyte and train-labels-idx1-ubyte, or t10k-..., plain or .gz' });
   }
   const loaded: LoadedData = {};
-  if (pairs.train !== undefined) loaded.train = await loadIdxPair(pairs.train, 'train', classes);
-  if (pairs.test !== undefined) loaded.test = await loadIdxPair(pairs.test, 'test', classes);
+  const beside = (other?: IdxPair): string[] => (other === undefined ? [] : [other.labels]);
+  if (pairs.train !== undefined) loaded.train = await loadIdxPair(pairs.train, 'train', classes, beside(pairs.test), note);
+  if (pairs.test !== undefined) {
+    // what is said of the labels of both is said once
+    const told = pairs.train === undefined ? note : undefined;
+    loaded.test = await loadIdxPair(pairs.test, 'test', classes, beside(pairs.train), told);
+  }
   if (loaded.train !== undefined && loaded.test !== undefined) {
     const size = (data: { height: number; width: number }): string => `${data.height}x${data.width}`;
     const [expected, got] = [size(loaded.train), size(loaded.test)];
@@ -90,7 +99,7 @@ async function loadRaw(uri: string, options: LoadOptions): Promise<LoadedData> {
 
 async function loadFrom(dir: string, where: string, settings: Settings, options: LoadOptions): Promise<LoadedData> {
   const pairs = await findIdx(dir);
-  if (pairs.train !== undefined || pairs.test !== undefined) return loadIdx(pairs, options.classes);
+  if (pairs.train !== undefined || pairs.test !== undefined) return loadIdx(pairs, options.classes, options.note);
   const cifar = await findCifar(dir);
   if (cifar !== undefined) return loadCifar(cifar, settings);
   const index = join(dir, 'index.csv');

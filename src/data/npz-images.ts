@@ -4,13 +4,14 @@
  */
 import { fail } from '../core/errors.ts';
 import type { Tensor } from '../core/tensor.ts';
+import { placesInArrays } from './classes.ts';
 import type { Dataset, ImageShape, Role } from './dataset.ts';
 import type { Fit } from './fit.ts';
 import type { LoadedData } from './loaded.ts';
 import { makeDataset } from './make.ts';
 
 export interface ArrayOptions {
-  /** Names of the classes that the numbers stand for; default `0`, `1`, ... */
+  /** Names of the classes that the numbers stand for, by name where all classes are numbers; default `0`, `1`, ... */
   readonly classes?: readonly string[];
   /** Says what the rows of flat images are. */
   readonly fit?: Fit;
@@ -55,11 +56,17 @@ export function imagesFromArrays(arrays: ReadonlyMap<string, Tensor>, source: st
     const expected = 'x_train and y_train (x_test and y_test), train_images and train_labels, or images and labels';
     return fail({ where, what: 'no images and labels in it', expected, got: [...arrays.keys()].slice(0, 12).join(', ') || 'no arrays' });
   }
-  const most = Math.max(...[train, test, whole].map((pair) => (pair ? highest(arrays.get(pair[1])!, `${where}: ${pair[1]}`) : 0)));
+  const read = new Map([train, test, whole].flatMap((pair) => (pair ? [[pair[1], labelsOf(arrays, pair[1], where)] as const] : [])));
+  const most = [...read.values()].reduce((high, { labels }) => labels.reduce((a, v) => Math.max(a, v), high), 0);
   const classes = options.classes ?? Array.from({ length: Math.max(2, most + 1) }, (_, i) => String(i));
+  // all parts together, or one part's numbers would be names and the other's places; a one-hot row says the place
+  const named = [...read.values()].every(({ oneHot }) => !oneHot);
+  const places = named
+    ? placesInArrays(new Set([...read.values()].flatMap(({ labels }) => [...labels])), classes, options.note)
+    : undefined;
   const part = <R extends Role>(role: R, [x, y]: readonly [string, string]): Dataset<R> => {
     const images = readImages(arrays.get(x)!, `${where}: ${x}`, options);
-    const labels = readLabels(arrays.get(y)!, `${where}: ${y}`);
+    const { labels } = read.get(y)!;
     if (labels.length !== images.count) {
       fail({
         where: `${where}: ${y}`,
@@ -68,12 +75,13 @@ export function imagesFromArrays(arrays: ReadonlyMap<string, Tensor>, source: st
         got: `${labels.length}`,
       });
     }
-    const bad = labels.findIndex((label) => label < 0 || label >= classes.length);
+    const bad = places ? -1 : labels.findIndex((label) => label < 0 || label >= classes.length);
     if (bad >= 0) {
       const expected = `0 to ${classes.length - 1} (${classes.length} classes)`;
       fail({ where: `${where}: ${y}`, what: `label of image ${bad} is out of range`, expected, got: `${labels[bad]}` });
     }
-    return makeDataset({ role, source, ...images.shape, pixels: images.pixels, labels, classes });
+    const mine = places ? labels.map((label) => places.get(label)!) : labels;
+    return makeDataset({ role, source, ...images.shape, pixels: images.pixels, labels: mine, classes });
   };
   if (arrays.has('val_images')) options.note?.("val_images are left out: the defender's own are taken from the training images");
   const result: LoadedData = {};
@@ -192,4 +200,12 @@ function readLabels(tensor: Tensor, where: string): Int32Array {
   return labels;
 }
 
-const highest = (tensor: Tensor, where: string): number => readLabels(tensor, where).reduce((a, v) => Math.max(a, v), 0);
+interface ReadLabels {
+  readonly labels: Int32Array;
+  readonly oneHot: boolean;
+}
+
+function labelsOf(arrays: ReadonlyMap<string, Tensor>, name: string, where: string): ReadLabels {
+  const tensor = arrays.get(name)!;
+  return { labels: readLabels(tensor, `${where}: ${name}`), oneHot: tensor.dims.length === 2 && tensor.dims[1] !== 1 };
+}

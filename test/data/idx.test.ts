@@ -49,6 +49,28 @@ describe('files that are right', () => {
   });
 });
 
+test('labels that all are names of classes stand for those, in both parts or in none', async () => {
+  const part = (name: string, labels: number[]) => ({
+    images: write(`${name}.images`, idx([labels.length, 1, 1], labels)),
+    labels: write(`${name}.labels`, idx([labels.length], labels)),
+  });
+  const ones = ['1', '2', '3', '4'];
+  const notes: string[] = [];
+  const load = async (train: number[], held: number[]): Promise<number[][]> => {
+    const loaded = await loadIdx({ train: part('a', train), test: part('b', held) }, ones, (text) => notes.push(text));
+    return [[...loaded.train!.labels], [...loaded.test!.labels]];
+  };
+  expect(await load([1, 4], [2, 3])).toEqual([
+    [0, 3],
+    [1, 2],
+  ]);
+  expect(notes).toEqual(["class numbers are taken as the names of classes: 1 is the network's class at place 0"]);
+  expect(await load([0, 3], [2, 1])).toEqual([
+    [0, 3],
+    [2, 1],
+  ]);
+});
+
 describe('files that are wrong', () => {
   const pair = (name: string, images: Uint8Array | string, labels: Uint8Array | string) => ({
     images: write(`${name}/train-images-idx3-ubyte`, images),

@@ -146,6 +146,17 @@ describe('images in arrays', () => {
     expect(notes).toEqual(["val_images are left out: the defender's own are taken from the training images"]);
   });
 
+  test('labels that all are names of classes stand for those; one-hot rows do not', async () => {
+    const images = u8([2, 1, 1]);
+    const labelsOf = async (name: string, labels: Tensor, classes: string[]): Promise<number[]> => [
+      ...(await loadData(save(name, { images, labels }), { classes })).train!.labels,
+    ];
+    expect(await labelsOf('n1.npz', i64([1, 3]), ['1', '2', '3'])).toEqual([0, 2]);
+    expect(await labelsOf('n2.npz', i64([0, 2]), ['1', '2', '3'])).toEqual([0, 2]);
+    expect(await labelsOf('n3.npz', i64([1, 2]), ['a', '1', '2'])).toEqual([1, 2]);
+    expect(await labelsOf('n4.npz', f32([0, 1, 0, 0, 0, 1], [2, 3]), ['1', '2', '3'])).toEqual([1, 2]);
+  });
+
   test('channels first, numbers 0..1, one-hot labels, flat rows', async () => {
     const notes: string[] = [];
     const unit = f32([0, 1, 0.5, 0.2, 0.1, 0.9, 0, 0, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1], [2, 3, 2, 2]);

@@ -99,6 +99,24 @@ describe('tables', () => {
     expect((await loadData(path, { groupBy: 'none' })).train!.groups).toBeUndefined();
   });
 
+  test('numbers that all are names of classes stand for those', async () => {
+    write('named/a.png', png(1));
+    const path = write('named/list.csv', 'path,label\na.png,2\na.png,10\n');
+    const labelsFor = async (classes: string[]): Promise<[number[], string[]]> => {
+      const notes: string[] = [];
+      return [[...(await loadData(path, { classes, note: (text) => notes.push(text) })).train!.labels], notes];
+    };
+    const upTo = (from: number, to: number): string[] => Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
+    expect(await labelsFor(upTo(1, 102))).toEqual([
+      [1, 9],
+      ["class numbers are taken as the names of classes: 2 is the network's class at place 1"],
+    ]);
+    expect((await labelsFor(upTo(0, 10).sort()))[0]).toEqual([3, 2]);
+    expect(await labelsFor(upTo(0, 10))).toEqual([[2, 10], []]);
+    // 2 is no name here, so both count from 0
+    expect((await labelsFor(['x', '10', ...upTo(20, 30)]))[0]).toEqual([2, 10]);
+  });
+
   test("GTSRB's own tables, whole and cut to the sign", async () => {
     const rows = Uint8Array.from({ length: 16 }, (_, i) => i);
     write('gtsrb/00000_00000.ppm', `P2 4 4 255 ${[...rows].join(' ')}`);

@@ -54,8 +54,9 @@ const list = (names: readonly string[], most = 6): string =>
 
 /**
  * The data with the network's classes: labels renumbered where names agree (the data may lack some), left as they are where there are as
- * many. `note` is told what was taken for what where it is not plain.
- * Throws SecateurError where the numbers differ and the names do not agree, or `matching` is 'name' and they do not.
+ * many and no name of the data is another class of the network. `note` is told what was taken for what where it is not plain.
+ * Throws SecateurError where the numbers differ and the names do not agree, where one name stands at another place while another is not
+ * known (unless `matching` is 'order'), or `matching` is 'name' and they do not agree.
  */
 export function matchClasses<R extends Role>(
   data: Dataset<R>,
@@ -76,10 +77,15 @@ export function matchClasses<R extends Role>(
     return makeDataset({ ...data, labels: renumbered, classes: labels });
   }
   const strangers = data.classes.filter((name) => matchByName([name], labels) === undefined);
-  if (matching === 'name' || data.classes.length !== labels.length) {
+  const elsewhere =
+    matching === 'auto' &&
+    data.classes.length === labels.length &&
+    data.classes.some((name, i) => (matchByName([name], labels)?.[0] ?? i) !== i);
+  const byNameOnly = matching === 'name' || elsewhere;
+  if (byNameOnly || data.classes.length !== labels.length) {
     fail({
       where: `data: ${data.source}`,
-      what: matching === 'name' ? 'classes do not have the names of the network' : 'classes do not fit the network',
+      what: byNameOnly ? 'classes do not have the names of the network' : 'classes do not fit the network',
       expected: `${labels.length} (${list(labels)})`,
       got: `${data.classes.length} (${list(data.classes)})${strangers.length < data.classes.length ? `; unknown: ${list(strangers)}` : ''}`,
       hint:

@@ -268,6 +268,15 @@ describe('classes of the data and of the network', () => {
     expect(of(['cat', 'dog', '7'], 'order')).toMatchObject({ labels: [0, 1, 2], notes: [] });
   });
 
+  test('not in order where a name stands at another place', () => {
+    const message =
+      'data: noise: classes do not have the names of the network, expected 3 (dog, Cat, fox), got 3 (dog, 07, Cat); unknown: 07. Try --classes order, if they stand in the same order.';
+    expect(() => of(['dog', 'Cat', 'fox'])).toThrow(message);
+    expect(of(['dog', 'Cat', 'fox'], 'order')).toMatchObject({ labels: [0, 1, 2], notes: [] });
+    // a stranger alone is taken for the one class that is left
+    expect(of(['dog', 'seven', 'cat']).labels).toEqual([0, 1, 2]);
+  });
+
   test('not at all', () => {
     expect(() => of(['0', '1', '2'], 'name')).toThrow(
       'data: noise: classes do not have the names of the network, expected 3 (0, 1, 2), got 3 (dog, 07, Cat). Try --classes order, if they stand in the same order.',

@@ -25,6 +25,8 @@ export interface Index {
   readonly classes: readonly string[];
   readonly train: readonly IndexedRow[];
   readonly test: readonly IndexedRow[];
+  /** Of parts that are left out. */
+  readonly left: readonly IndexedRow[];
   /** No column says which part a row is of. */
   readonly undivided: boolean;
   /** Groups of some rows, where there are any. */
@@ -44,15 +46,17 @@ export function readIndex(table: Table, where: string, file: number | undefined,
   }
   const { classes, labels } = readLabels(table, labelAt, where, options);
   const splitAt = findColumn(table, SPLIT_COLUMNS);
-  const parts: { train: IndexedRow[]; test: IndexedRow[] } = { train: [], test: [] };
+  const parts: { train: IndexedRow[]; test: IndexedRow[]; left: IndexedRow[] } = { train: [], test: [], left: [] };
   const left = new Map<string, number>();
   for (const [i, row] of table.rows.entries()) {
     const part = splitAt === undefined ? 'train' : row.cells[splitAt].toLowerCase();
     const entry = { ...row, label: labels[i] };
     if (part.startsWith('train')) parts.train.push(entry);
     else if (part.startsWith('test')) parts.test.push(entry);
-    else if (/^(val|dev|valid)/.test(part)) left.set(part, (left.get(part) ?? 0) + 1);
-    else
+    else if (/^(val|dev|valid)/.test(part)) {
+      parts.left.push(entry);
+      left.set(part, (left.get(part) ?? 0) + 1);
+    } else
       fail({
         where: `${where} line ${row.line}`,
         what: 'part is not known',

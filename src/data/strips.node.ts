@@ -77,8 +77,9 @@ export async function loadStrips(path: string, table: Table, options: StripOptio
   const splitAt = findColumn(table, SPLIT_COLUMNS);
   const index = readIndex(table, where, findColumn(table, PATH_COLUMNS), options);
   const chosen = new Map<string, Strip>();
+  const partOf = (row: IndexedRow): string | undefined => (splitAt === undefined ? undefined : row.cells[splitAt]);
   const stripFor = (row: IndexedRow): Strip => {
-    const part = splitAt === undefined ? undefined : row.cells[splitAt];
+    const part = partOf(row);
     const key = `${part ?? ''} ${row.cells[labelAt]}`;
     const known = chosen.get(key);
     if (known) return known;
@@ -94,6 +95,14 @@ export async function loadStrips(path: string, table: Table, options: StripOptio
   const all = [...index.train, ...index.test].map((row) => ({ row, strip: stripFor(row), place: place(row, rowAt, where) }));
   const most = new Map<Strip, number>();
   for (const { strip, place: at } of all) most.set(strip, Math.max(most.get(strip) ?? 0, at + 1));
+  // Images of a part that is left out lie in the same strips, unless they have strips of their own.
+  const parts = new Set(table.rows.map((row) => row.cells[splitAt ?? -1]));
+  for (const row of index.left) {
+    const [strip, ...others] = stripOf(strips, partOf(row), row.cells[labelAt]);
+    if (strip === undefined || others.length > 0 || (strip.folder !== partOf(row) && parts.has(strip.folder))) continue;
+    const high = most.get(strip);
+    if (high !== undefined) most.set(strip, Math.max(high, place(row, rowAt, where) + 1));
+  }
   const sheets = await readSheets(most, options);
   const cut = (rows: readonly IndexedRow[]): Picture[] =>
     rows.map((row) => {

@@ -187,6 +187,19 @@ describe('strips', () => {
     expect([held!.pixels[0], held!.groups]).toEqual([30, undefined]);
   });
 
+  test('rows of a part that is left out count for the height of an image', async () => {
+    write('val/index.csv', 'split,class,row\ntrain,0,0\nval,0,2\nval,0,1\ntrain,1,0\nval,1,1\n');
+    write('val/s/0.png', strip(3, 10));
+    write('val/s/1.png', strip(2, 20));
+    const { train } = await loadData(at('val'));
+    expect(train).toMatchObject({ count: 2, height: 3, width: 2 });
+    expect([...train!.pixels]).toEqual([...new Array<number>(6).fill(10), ...new Array<number>(6).fill(20)]);
+    // strips of its own, which are not there, say nothing of the others
+    write('own/index.csv', 'split,class,row\ntrain,0,0\nval,0,2\n');
+    write('own/train/0.png', strip(1, 10));
+    expect((await loadData(at('own'))).train).toMatchObject({ count: 1, height: 3 });
+  });
+
   test('names behind a number; one strip beside its table', async () => {
     write('named-strips/index.csv', 'class,row\nfrog,0\ncat,0\n');
     write('named-strips/x/0-cat.png', strip(1, 1));

@@ -15,6 +15,15 @@ export function groupsOf(by: string, keys: readonly string[]): Groups {
   return { by, ids };
 }
 
+/**
+ * Key of an image's group by {@link byPrefix}. Digits alone number things within a class (sign 12 of this class); a prefix with a name in it
+ * means the same in every class (`subject01_happy`, `subject01_sad`).
+ */
+export function prefixKey(label: number, name: string): string {
+  const prefix = byPrefix(name);
+  return /^\d+$/.test(prefix) ? `${label} ${prefix}` : prefix;
+}
+
 /** A file's name up to its last `_` or `-`: `00012_00029.ppm` is frame 29 of sign 12. */
 export function byPrefix(name: string): string {
   const stem = name.replace(/\.[^.]*$/, '');

@@ -3,7 +3,7 @@ import { fail } from '../core/errors.ts';
 import { placesOfNumbers } from './classes.ts';
 import { findColumn, LABEL_COLUMNS, SPLIT_COLUMNS, type Table } from './csv.ts';
 import type { Groups } from './dataset.ts';
-import { byPrefix, GROUP_COLUMNS, groupsOf } from './groups.ts';
+import { GROUP_COLUMNS, groupsOf, prefixKey } from './groups.ts';
 import { naturalOrder } from './natural-order.ts';
 
 export interface IndexOptions {
@@ -104,7 +104,7 @@ function grouper(table: Table, where: string, file: number | undefined, o: Index
     return (rows) =>
       groupsOf(
         'prefix',
-        rows.map((row) => `${row.label} ${byPrefix(row.cells[file].replace(/^.*[/\\]/, ''))}`),
+        rows.map((row) => prefixKey(row.label, row.cells[file].replace(/^.*[/\\]/, ''))),
       );
   }
   const at = findColumn(table, groupBy === undefined ? GROUP_COLUMNS : [groupBy]);
@@ -122,11 +122,8 @@ function grouper(table: Table, where: string, file: number | undefined, o: Index
   if (groupBy === undefined) note?.(`images with the same ${column} stay together when images are held out (--group-by none parts them)`);
   // a track is numbered within its class; anything else means the same in every class
   const local = column.toLowerCase() === 'track';
-  return (rows) =>
-    rows.every((row) => row.cells[at] !== '')
-      ? groupsOf(
-          column,
-          rows.map((row) => (local ? `${row.label} ${row.cells[at]}` : row.cells[at])),
-        )
-      : undefined;
+  // a row that names no group is a group of its own
+  const key = ({ line, label, cells }: IndexedRow): string =>
+    cells[at] === '' ? `line ${line}` : local ? `in ${label} ${cells[at]}` : `in ${cells[at]}`;
+  return (rows) => (rows.some((row) => row.cells[at] !== '') ? groupsOf(column, rows.map(key)) : undefined);
 }

@@ -91,15 +91,22 @@ function splitGroups<R extends 'train' | 'test', P extends SplitParts>(data: Dat
 
 /**
  * Splits by what the images are: the sha-256 of seed and pixels, read as a number in [0, 1), decides. So an image keeps its part when
- * others are added, removed or re-ordered, and equal images never fall on both sides. Sizes must be shares, and are met on average
- * only. Fails as {@link split} does.
+ * others are added, removed or re-ordered, and equal images never fall on both sides. Where the data have `groups`, the first image of a
+ * group decides for all of it. Sizes must be shares, and are met on average only. Fails as {@link split} does.
  */
 export function splitByHash<R extends 'train' | 'test', const P extends SplitParts>(data: Dataset<R>, parts: P, seed = 0): Split<R, P> {
   for (const part of HELD) if (parts[part] !== undefined) checkSize(part, parts[part], false);
   const tune = parts.validation + (parts.tune ?? 0);
   const belongs = new Uint8Array(data.count);
   const salt = new TextEncoder().encode(`secateur split ${seed}\n`);
+  const byGroup = new Map<number, number>();
   for (let i = 0; i < data.count; i++) {
+    const group = data.groups?.ids[i];
+    const known = group === undefined ? undefined : byGroup.get(group);
+    if (known !== undefined) {
+      belongs[i] = known;
+      continue;
+    }
     const image = imageAt(data, i);
     const bytes = new Uint8Array(salt.length + image.length);
     bytes.set(salt);
@@ -108,6 +115,7 @@ export function splitByHash<R extends 'train' | 'test', const P extends SplitPar
     let place = 0;
     for (let k = 5; k >= 0; k--) place = (place + digest[k]) / 256;
     belongs[i] = place < parts.validation ? 1 : place < tune ? 2 : 0;
+    if (group !== undefined) byGroup.set(group, belongs[i]);
   }
   return assemble(data, parts, belongs);
 }

@@ -93,6 +93,15 @@ describe('folders that are right', () => {
   });
 });
 
+test('groups by prefix: a name means the same in every class, digits are of their class', async () => {
+  for (const path of ['glad/subject01_glad', 'sad/subject01_sad', 'glad/00001_1', 'sad/00001_1', 'sad/00001_2']) {
+    write(`faces/${path}.png`, grey(1, 2));
+  }
+  const { train } = await loadFolder(join(dir, 'faces'), { groupBy: 'prefix' });
+  // glad/00001_1, glad/subject01, sad/00001_1, sad/00001_2, sad/subject01
+  expect([...train!.groups!.ids]).toEqual([0, 1, 2, 2, 1]);
+});
+
 describe('folders that are wrong', () => {
   test('sizes that differ, naming both files', async () => {
     const first = write('sizes/a/1.png', grey(1, 2, 3, 4));

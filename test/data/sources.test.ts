@@ -200,6 +200,13 @@ describe('strips', () => {
     expect((await loadData(at('own'))).train).toMatchObject({ count: 1, height: 3 });
   });
 
+  test('rows without a group are groups of their own', async () => {
+    write('some/index.csv', 'class,row,person\n0,0,x\n0,1,\n1,0,x\n1,1,\n');
+    write('some/s/0.png', strip(2, 10));
+    write('some/s/1.png', strip(2, 20));
+    expect([...(await loadData(at('some'))).train!.groups!.ids]).toEqual([0, 1, 0, 2]);
+  });
+
   test('names behind a number; one strip beside its table', async () => {
     write('named-strips/index.csv', 'class,row\nfrog,0\ncat,0\n');
     write('named-strips/x/0-cat.png', strip(1, 1));

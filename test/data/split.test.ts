@@ -82,6 +82,23 @@ describe('by seed', () => {
 });
 
 describe('by hash', () => {
+  test('groups stay together, as their first image falls', () => {
+    const ids = Int32Array.from({ length: 300 }, (_, i) => i % 40);
+    const parts = splitByHash(makeDataset({ ...DATA, groups: { by: 'person', ids } }), { validation: 0.3 });
+    const alone = splitByHash(
+      subset(
+        DATA,
+        Int32Array.from({ length: 40 }, (_, i) => i),
+      ),
+      { validation: 0.3 },
+    );
+    expect(parts.train.count + parts.validation.count).toBe(300);
+    const held = [...new Set(parts.validation.groups!.ids)];
+    expect(held.length).toBeGreaterThan(1);
+    expect([...parts.train.groups!.ids].filter((id) => held.includes(id))).toEqual([]);
+    expect(held.length).toBe(alone.validation.count);
+  });
+
   test('an image keeps its part when the others are shuffled, doubled or taken away', () => {
     const before = splitByHash(DATA, { validation: 0.3, tune: 0.2 });
     const order = Array.from({ length: 300 }, (_, i) => (i * 7) % 300).filter((i) => i % 5 !== 0);

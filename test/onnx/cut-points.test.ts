@@ -193,6 +193,24 @@ describe('compact', () => {
     }
   });
 
+  it('remembers what was cut before and stays in the file, by its new number', async () => {
+    for (const name of ['cnn', 'sigmoidNet'] as const) {
+      const model = nets.all[name](5);
+      const { conv2 } = await points(model);
+      const zeroed = cutChannels(model, conv2, [0, 3]).model;
+      const small = compactChannels(zeroed, (await points(zeroed)).conv2, [1, 2]).model;
+      expect(readCuts(small)).toEqual(new Map([['conv2', [0, 1]]]));
+      const again = (await points(small)).conv2;
+      expect(cutChannels(small, again, [1]).modified).toBe(false);
+      for (const [weight, mask] of cutMasks(small, again)) {
+        const { dims, data } = small.graph.initializers.get(weight)!;
+        const each = data.length / dims[0];
+        for (const c of [0, 1]) expect([...(data as Float32Array).subarray(c * each, (c + 1) * each)].every((v) => v === 0)).toBe(true);
+        expect([...(mask.data as Float32Array)]).toEqual([0, 0, 1]);
+      }
+    }
+  });
+
   it('shrinks every layer of a network one after the other', async () => {
     let model = nets.cnn(7);
     let zeroed = model;

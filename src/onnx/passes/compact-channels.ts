@@ -8,7 +8,7 @@ import type { Model, Node } from '../model.ts';
 import type { Mend } from '../removal.ts';
 import { takeSlices } from '../slices.ts';
 import { constantsToInitializers } from './constants-to-initializers.ts';
-import { checkChannels, forgetCut, maskName } from './cut-channels.ts';
+import { checkChannels, maskName, renumberCut } from './cut-channels.ts';
 import { type Pass, type PassResult, runPasses } from './pass.ts';
 
 /**
@@ -75,7 +75,7 @@ function compactPass(point: CutPoint, gone: ReadonlySet<number>): Pass {
       }
       // Declared shapes of what was on the way are wrong now; ONNX infers them again.
       graph.valueInfo = graph.valueInfo.filter((v) => !changed.has(v.name));
-      forgetCut(model, point.layer);
+      renumberCut(model, point.layer, gone);
       removeDead(graph);
       return true;
     },

@@ -50,7 +50,7 @@ function cutPass(point: CutPoint, channels: readonly number[]): Pass {
       if (point.zeroable) zeroParameters(model, point, all);
       else maskOutput(model, point, all);
       record.set(point.layer, all);
-      model.metadata.set(CUT_KEY, JSON.stringify(Object.fromEntries(record)));
+      writeCuts(model, record);
       return true;
     },
   };
@@ -121,10 +121,30 @@ export function readCuts(model: Model): Map<string, number[]> {
   });
 }
 
-/** A record without `layer`, for a file from which the channels are gone altogether. */
+/** A record without `layer`, for a file in which its channels work again. */
 export function forgetCut(model: Model, layer: string): void {
+  setCut(model, layer, []);
+}
+
+/** A record for a file from which the channels `gone` are gone altogether: others of `layer` that were cut stay cut, by their new numbers. */
+export function renumberCut(model: Model, layer: string, gone: ReadonlySet<number>): void {
+  const lower = (channel: number): number => [...gone].filter((c) => c < channel).length;
+  const left = (readCuts(model).get(layer) ?? []).filter((c) => !gone.has(c));
+  setCut(
+    model,
+    layer,
+    left.map((c) => c - lower(c)),
+  );
+}
+
+function setCut(model: Model, layer: string, channels: readonly number[]): void {
   const record = readCuts(model);
-  record.delete(layer);
+  if (channels.length === 0) record.delete(layer);
+  else record.set(layer, [...channels]);
+  writeCuts(model, record);
+}
+
+function writeCuts(model: Model, record: ReadonlyMap<string, readonly number[]>): void {
   if (record.size === 0) model.metadata.delete(CUT_KEY);
   else model.metadata.set(CUT_KEY, JSON.stringify(Object.fromEntries(record)));
 }

@@ -84,6 +84,17 @@ const numbered = (times: number, make: (i: number) => Uint8Array): Uint8Array =>
 const bomb = (name: string, bytes: () => Uint8Array): Bomb => ({ name, bytes });
 const TEN_MB = 9_900_000;
 
+/**
+ * A tensor in which a careless reader would see a run of floats after `start`, and one that takes `start` otherwise reads on within that
+ * run, where there are 4 million empty messages.
+ */
+function misread(start: Uint8Array, messages: number): Uint8Array {
+  const floats = join([0], repeat(Uint8Array.of(0x6a, 0), messages), [0x7a, 1, 0]);
+  // The length in four bytes: its own bytes are a field of their own to who begins there.
+  const length = [0, 7, 14, 21].map((shift) => ((floats.length >> shift) & 127) | (shift < 21 ? 128 : 0));
+  return join(start, [0x22], length, floats);
+}
+
 /** Files just below 10 MB, each the worst of its kind. */
 export const LARGE_BOMBS: readonly Bomb[] = [
   bomb('zeros', () => new Uint8Array(TEN_MB)),
@@ -130,6 +141,7 @@ export const LARGE_BOMBS: readonly Bomb[] = [
   bomb('many small packed runs', () =>
     model(numbered(60_000, (i) => field(5, number(1, 130), number(2, 7), field(7, new Uint8Array(130)), field(8, text(`${i}`))))),
   ),
+  bomb('a number that ends beyond its run', () => model(field(5, misread(Uint8Array.of(0x0a, 1, 0x80), 2 ** 22 - 2)))),
   bomb('a list of 10 million integers', () =>
     model(node('Foo', [], ['y'], join(field(1, text('a')), field(8, new Uint8Array(TEN_MB)), number(20, 7)))),
   ),
@@ -206,6 +218,10 @@ export const SMALL_BOMBS: readonly Bomb[] = [
   bomb('nothing', () => new Uint8Array()),
   bomb('a length beyond all numbers', () => Uint8Array.of(8, 8, 0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f)),
   bomb('a varint that does not end', () => Uint8Array.of(8, ...new Uint8Array(20).fill(0x80))),
+  bomb('a tag in two bytes', () => model(field(5, [0xa2, 0], varint(256), new Uint8Array(256)))),
+  bomb('a dimension that ends beyond its run', () => model(field(5, misread(Uint8Array.of(0x0a, 1, 0x80), 2 ** 16 - 2)))),
+  bomb('floats that end beyond their run', () => model(field(5, [0x22, 5], new Uint8Array(5), misread(new Uint8Array(), 2 ** 16 - 2)))),
+  bomb('doubles that end beyond their run', () => model(field(5, [0x52, 13], new Uint8Array(13), misread(new Uint8Array(), 2 ** 16 - 2)))),
   bomb('a product that wraps to 0', () => model(floats('w', [2n ** 32n, 2n ** 32n], 0))),
   bomb('a product that wraps to 4', () => model(floats('w', [2n ** 62n, 4n, 4n], 16))),
   bomb('an empty tensor of absurd sizes', () => model(floats('w', [2n ** 62n, 2n ** 62n, 0], 0))),

@@ -161,6 +161,9 @@ class Walk {
       const wire = tag % 8;
       const field = message.fields[no];
       if (no < 1 || no > 0x1fffffff || wire === 3 || wire === 4 || wire > 5) this.#broken(message, `no field begins at byte ${tagAt}`);
+      // Nobody writes such a tag, and `packed.ts` changes the one byte of a tag.
+      const spare = this.#at - tagAt - 1;
+      if (spare > 0 && tag < 128 ** spare) this.#broken(message, `a tag longer than it need be, at byte ${tagAt}`);
       const bit = no < 31 ? 1 << no : 0;
       if (message.name === 'TensorProto' && RUNS.has(no)) {
         if ((pieces & bit) !== 0) seen |= bit;
@@ -191,12 +194,25 @@ class Walk {
       else if (field.kind === 't')
         this.#spend(field.repeated ? ELEMENT_COST.t : message.name === 'TensorProto' && no === 9 ? 0 : 32 + length);
       else if (!field.repeated) this.#broken(message, `field ${no} is ${WIRE[wire]}`);
-      else if (open && message.name === 'TensorProto' && length >= LONG && RUNS.has(no)) this.#run(tagAt, no, stop);
-      else
-        this.#spend(ELEMENT_COST[field.kind as 'i'] * (field.kind === 'i' ? this.#varints(stop) : length / (field.kind === 'f' ? 4 : 8)));
+      else {
+        if (!this.#whole(field.kind, stop)) this.#broken(message, `field ${no} ends within a number, at byte ${stop}`);
+        if (open && message.name === 'TensorProto' && length >= LONG && RUNS.has(no)) this.#run(tagAt, no, stop);
+        else
+          this.#spend(ELEMENT_COST[field.kind as 'i'] * (field.kind === 'i' ? this.#varints(stop) : length / (field.kind === 'f' ? 4 : 8)));
+      }
       this.#at = stop;
     }
     if (message.name === 'TensorProto' && (seen & pieces) !== 0) this.#leave(runsBefore, seen & pieces);
+  }
+
+  /**
+   * Whether packed numbers end where their run does. The protobuf library reads the last one to its own end, and would go on in the middle
+   * of what follows: it would see other fields than were counted here.
+   */
+  #whole(kind: Field['kind'], stop: number): boolean {
+    const length = stop - this.#at;
+    if (kind === 'i') return length === 0 || this.#bytes[stop - 1] < 0x80;
+    return length % (kind === 'f' ? 4 : 8) === 0;
   }
 
   /** A run is kept as it is in the file, or as an array of numbers of its own. */

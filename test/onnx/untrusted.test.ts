@@ -2,6 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fromBinary } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import { TensorProtoSchema } from 'onnx-buf';
 import { afterAll, describe, expect, it } from 'vitest';
 import { field, LARGE_BOMBS, model, number, SMALL_BOMBS } from '../../scripts/bombs.ts';
 import { makeCase, seedFiles, setTraps } from '../../scripts/fuzz-cases.ts';
@@ -15,9 +18,11 @@ import { describe as describeModel } from '../../src/onnx/describe.ts';
 import { badLocation } from '../../src/onnx/external.node.ts';
 import { loadModel } from '../../src/onnx/file.node.ts';
 import { TRUSTED, UNTRUSTED } from '../../src/onnx/limits.ts';
+import { withHiddenRuns } from '../../src/onnx/packed.ts';
 import { readModel, writeModel } from '../../src/onnx/proto.ts';
 import { checkSizes } from '../../src/onnx/static-sizes.ts';
 import { vetModel } from '../../src/onnx/vet.ts';
+import { walkWire } from '../../src/onnx/wire.ts';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'secateur-untrusted-')));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -86,6 +91,11 @@ describe('bombs', () => {
     ],
     ['one name of 9.9 MB', 'net.onnx: a name of 9900000 bytes in a NodeProto, expected names of at most 4096 bytes, got 9900000.'],
     ['initialisers of one name', 'net.onnx: too many parts'],
+    ['a tag in two bytes', 'its protobuf does not parse (TensorProto: a tag longer than it need be, at byte 8).'],
+    ['a dimension that ends beyond its run', 'its protobuf does not parse (TensorProto: field 1 ends within a number, at byte 13).'],
+    ['floats that end beyond their run', 'its protobuf does not parse (TensorProto: field 4 ends within a number, at byte 17).'],
+    ['doubles that end beyond their run', 'its protobuf does not parse (TensorProto: field 10 ends within a number, at byte 25).'],
+    ['a number that ends beyond its run', 'its protobuf does not parse (TensorProto: field 1 ends within a number, at byte 15).'],
   ])('%s', (name, message) => expect(() => read(named(name))).toThrow(message));
 
   it('are all answered by an error of ours or a description', () => {
@@ -123,6 +133,55 @@ describe('bombs', () => {
     expect(() => read(model(Uint8Array.of(8, 1)))).toThrow('its protobuf does not parse (GraphProto: field 1 is a varint)');
     expect(() => read(model(Uint8Array.of(0x0b, 0x0c)))).toThrow('its protobuf does not parse (GraphProto: no field begins at byte 4)');
   });
+});
+
+/** What the walk counts and what the protobuf library makes are the same, else the budget is of no use. */
+it('the library sees no more in a tensor than the walk over its bytes has counted', () => {
+  /** What the walk counts: the smallest budget that is enough; undefined where the bytes are refused whatever the budget. */
+  const counted = (bytes: Uint8Array): number | undefined => {
+    const enough = (budget: number): boolean => {
+      try {
+        walkWire(bytes, 'TensorProto', 'w', budget);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    let [low, high] = [0, 2 ** 18];
+    if (!enough(high)) return undefined;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (enough(middle)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+  const empty = (n: number): number[] => new Array<number[]>(n).fill([0x6a, 0]).flat();
+  // Bytes that mean something at many places: tags, lengths, halves of numbers.
+  const piece = fc.oneof(
+    fc.constantFrom([0x0a, 1, 0x80], [0xa2, 0], [0x22, 5, 0, 0, 0, 0, 0], [0x3a, 2, 1, 0x80], [0x52, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    fc.array(fc.constantFrom(0, 1, 2, 4, 8, 0x0a, 0x22, 0x2a, 0x3a, 0x52, 0x6a, 0x7a, 0x80, 0x82, 0x84), { minLength: 1, maxLength: 4 }),
+    fc.constantFrom([0x22, 0x84, 1, ...empty(66)], [0x22, 0x84, 0x81, 0x80, 0, 0, ...empty(65), 0], [0x3a, 0x82, 1, ...empty(65)]),
+  );
+  let taken = 0;
+  const property = fc.property(fc.array(piece, { minLength: 1, maxLength: 5 }), (pieces) => {
+    const bytes = Uint8Array.from(pieces.flat());
+    const budget = counted(bytes);
+    if (budget === undefined) return;
+    let seen: ReturnType<typeof fromBinary<typeof TensorProtoSchema>>;
+    try {
+      seen = withHiddenRuns(bytes, walkWire(bytes, 'TensorProto', 'w', budget), () => fromBinary(TensorProtoSchema, bytes));
+    } catch {
+      return;
+    }
+    taken++;
+    const numbers = [seen.dims, seen.int32Data, seen.int64Data, seen.uint64Data].reduce((n, list) => n + list.length, 0);
+    const floats = seen.floatData.length + seen.doubleData.length;
+    const made = 300 * (seen.externalData.length + seen.metadataProps.length) + 48 * numbers + 16 * floats + 220 * seen.stringData.length;
+    expect(900 + made + 200 * (seen.$unknown?.length ?? 0)).toBeLessThanOrEqual(budget);
+  });
+  fc.assert(property, { numRuns: 3000 });
+  expect(taken).toBeGreaterThan(200);
 });
 
 describe('sizes that can be told', () => {

@@ -9,7 +9,7 @@ import { RecipeFolder, type RunHead } from '../recipes/run-folder.node.ts';
 import { renderReport } from '../report/render.tsx';
 import type { Context, Outcome } from './command.node.ts';
 import { thinned } from './output.node.ts';
-import { machineName } from './run-folder.node.ts';
+import { machineName, refuseForeign } from './run-folder.node.ts';
 import { versions, withRuntime } from './shared.node.ts';
 
 export interface RecipeSetup {
@@ -31,6 +31,7 @@ const SHOWN = new Set(['per-class error', 'poison fraction', 'defences', 'clean-
 
 export async function performRecipe(context: Context, o: RecipeSetup): Promise<Outcome> {
   const { progress, signal } = context;
+  if (o.force && o.out !== undefined) await refuseForeign(o.out.replace(/(\.partial)?[/\\]*$/, ''));
   progress.step('reading data');
   const data = await recipeData(o.data);
   return withRuntime(context, o, true, async (open) => {

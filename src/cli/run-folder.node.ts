@@ -2,6 +2,7 @@
  * The folder that a command leaves behind: run.json (what was asked, by what, from what), metrics.jsonl, model.onnx, result.json.
  * It is filled as `OUT.partial` and renamed when it is complete, so whatever stands at OUT is a finished run.
  */
+import { randomBytes } from 'node:crypto';
 import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { arch, cpus, platform } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -44,6 +45,7 @@ export class RunFolder {
    * Begins a new one.
    * @param out undefined: the next free `runs/NAME-1`, `runs/NAME-2`, ...
    * @param force replace a finished or unfinished run of that name; else that is an error
+   * @throws SecateurError where something is in the way, and with `force` where that is no run
    */
   static async create(out: string | undefined, name: string, force: boolean): Promise<RunFolder> {
     if (out === undefined) {
@@ -63,6 +65,7 @@ export class RunFolder {
     if (!force && (await exists(folder.path))) {
       fail({ where: '--out', what: `${folder.path} exists already`, hint: 'another name, or --force to replace it', exitCode: 2 });
     }
+    if (force) await refuseForeign(folder.path);
     if (!force && (await exists(folder.#work))) {
       const hint = `--force to replace it${(await exists(join(folder.#work, CHECKPOINT))) ? `, or --resume ${folder.path} to go on with it` : ''}`;
       fail({ where: '--out', what: `an unfinished run is in ${folder.#work}`, hint, exitCode: 2 });
@@ -123,11 +126,17 @@ export class RunFolder {
     await rm(this.checkpoint, { force: true });
     const run = await this.runJson();
     await this.json('run.json', { ...run, inputs: { ...run.inputs, ...inputs }, finished: new Date().toISOString() });
-    const old = `${this.path}.old`;
+    // A name that nobody has: a rename onto a folder with something in it fails, and that would cost the finished run.
+    const old = `${this.path}.old-${randomBytes(6).toString('hex')}`;
     const replaced = await exists(this.path);
     if (replaced) await rename(this.path, old);
     await mkdir(dirname(this.path), { recursive: true });
-    await rename(this.#work, this.path);
+    try {
+      await rename(this.#work, this.path);
+    } catch (error) {
+      if (replaced) await rename(old, this.path);
+      throw error;
+    }
     if (replaced) await rm(old, { recursive: true, force: true });
     await flush(dirname(this.path));
     return this.path;
@@ -142,6 +151,25 @@ export class RunFolder {
 const CHECKPOINT = 'checkpoint.onnx';
 /** What an attack did to the data; see poison/record.ts. */
 export const RECORD_FILE = 'poison.json';
+
+/**
+ * For `--force`, which takes away what stands at `path`: that may be a run folder or an empty one, and nothing else.
+ * @throws SecateurError (exit code 2) for a file, and for a folder with something in it but no run.json
+ */
+export async function refuseForeign(path: string): Promise<void> {
+  const there = await stat(path).catch(() => undefined);
+  if (there === undefined) return;
+  const names = there.isDirectory() ? await readdir(path) : undefined;
+  if (names !== undefined && (names.length === 0 || names.includes('run.json'))) return;
+  fail({
+    where: '--force',
+    what: `${path} is no run folder, so it is left as it is`,
+    expected: 'a folder with a run.json in it, or an empty one',
+    got: names === undefined ? 'a file' : `a folder of ${names.length} ${names.length === 1 ? 'entry' : 'entries'} without one`,
+    hint: 'another --out',
+    exitCode: 2,
+  });
+}
 
 /** Makes a rename survive a power cut; some file systems refuse, which changes nothing. */
 async function flush(folder: string): Promise<void> {

@@ -1,13 +1,14 @@
 /** What a user can get wrong: one line that says what to do, the right exit code, and nothing half-written left behind. */
-import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { RunFolder } from '../../src/cli/run-folder.node.ts';
 import { saveModel } from '../../src/onnx/file.node.ts';
 import { buildNetwork } from '../../src/train/networks/registry.ts';
 import { errorOf, run, scratch } from './in-process.ts';
 
-/** Set by a test: writes to paths that match fail as on a full disk. */
-const disk = vi.hoisted(() => ({ full: undefined as RegExp | undefined }));
+/** Set by a test: writes to paths that match fail as on a full disk, renames of them as of a folder that somebody holds. */
+const disk = vi.hoisted(() => ({ full: undefined as RegExp | undefined, stuck: undefined as RegExp | undefined }));
 vi.mock('node:fs/promises', async (original) => {
   const fs = await original<typeof import('node:fs/promises')>();
   const check = (path: unknown): void => {
@@ -17,6 +18,10 @@ vi.mock('node:fs/promises', async (original) => {
   };
   return {
     ...fs,
+    rename: async (...args: Parameters<typeof fs.rename>) => {
+      if (disk.stuck?.test(String(args[0]))) throw Object.assign(new Error('EBUSY'), { code: 'EBUSY' });
+      return fs.rename(...args);
+    },
     writeFile: async (...args: Parameters<typeof fs.writeFile>) => {
       check(args[0]);
       return fs.writeFile(...args);
@@ -37,6 +42,7 @@ const folder = scratch();
 afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(() => {
   disk.full = undefined;
+  disk.stuck = undefined;
 });
 const at = (...parts: string[]): string => join(folder, ...parts);
 const DATA = ['--data', 'builtin:digits?train=100&test=20', '--threads', '1'];
@@ -260,10 +266,53 @@ describe('run folders', () => {
     expect(refused.code).toBe(2);
     expect(refused.err).toBe(`error: --out: ${at('there')} exists already. Try another name, or --force to replace it.\n`);
     expect(existsSync(at('there', 'precious'))).toBe(true);
+    const forced = await run(...args, '--force');
+    expect(forced.code).toBe(2);
+    expect(forced.err).toBe(
+      `error: --force: ${at('there')} is no run folder, so it is left as it is, expected a folder with a run.json in it, or an empty one, got a folder of 1 entry without one. Try another --out.\n`,
+    );
+    expect(readdirSync(at('there'))).toEqual(['precious']);
+    rmSync(at('there', 'precious'));
+    // an empty folder first, then a run, beside what an earlier program may have left
+    mkdirSync(at('there.old'));
+    writeFileSync(at('there.old', 'precious'), '');
     expect((await run(...args, '--force')).code).toBe(0);
-    expect(existsSync(at('there', 'precious'))).toBe(false);
-    expect(existsSync(at('there', 'run.json'))).toBe(true);
-    expect(readdirSync(folder).filter((name) => name.startsWith('there'))).toEqual(['there']);
+    writeFileSync(at('there', 'result.json'), 'of the run before');
+    expect((await run(...args, '--force')).code).toBe(0);
+    expect(readFileSync(at('there', 'result.json'), 'utf8')).toMatch(/^\{/);
+    expect(readdirSync(folder).filter((name) => name.startsWith('there'))).toEqual(['there', 'there.old']);
+    expect(readdirSync(at('there.old'))).toEqual(['precious']);
+  });
+
+  test.each([[['inspect', at('model.onnx'), '--threads', '1']], [['demo']]])('--force does not take away a file: %j', async (argv) => {
+    const refused = await run(...argv, '--out', at('text.onnx'), '--force');
+    expect(refused.code).toBe(2);
+    expect(refused.err).toBe(
+      `error: --force: ${at('text.onnx')} is no run folder, so it is left as it is, expected a folder with a run.json in it, or an empty one, got a file. Try another --out.\n`,
+    );
+    expect(existsSync(at('text.onnx'))).toBe(true);
+  });
+
+  test('a run that cannot take its place leaves the one that stands there', async () => {
+    const folders = await RunFolder.create(at('stays'), 'inspect', false);
+    mkdirSync(at('stays'));
+    writeFileSync(at('stays', 'run.json'), '{}');
+    await folders.json('run.json', {
+      version: 1,
+      command: 'inspect',
+      commandLine: '',
+      options: {},
+      seed: 0,
+      versions: {},
+      machine: '',
+      inputs: {},
+      started: '',
+    });
+    disk.stuck = /stays\.partial$/;
+    await expect(folders.finish()).rejects.toThrow('EBUSY');
+    expect(readFileSync(at('stays', 'run.json'), 'utf8')).toBe('{}');
+    expect(readdirSync(folder).filter((name) => name.startsWith('stays'))).toEqual(['stays', 'stays.partial']);
+    for (const name of ['stays', 'stays.partial']) rmSync(at(name), { recursive: true });
   });
 
   test('an unfinished one is not overwritten either', async () => {

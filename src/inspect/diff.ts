@@ -9,7 +9,7 @@ import type { Graph, Model, Node } from '../onnx/model.ts';
 import { liftConstants } from '../onnx/passes/lift-constants.ts';
 import { alignNodes, inOrder } from './align.ts';
 import { type GraphChange, graphChanges } from './graph-diff.ts';
-import { diffTensors, type TensorDiff, type TensorUse } from './tensor-diff.ts';
+import { diffTensors, type TensorDiff, type TensorUse, WEIGHT_TYPES } from './tensor-diff.ts';
 
 export type { GraphChange } from './graph-diff.ts';
 export type { TensorDiff } from './tensor-diff.ts';
@@ -36,8 +36,6 @@ interface Slot {
   /** Operator and input that read it, and its shape: what a re-export keeps. */
   readonly key: string;
 }
-
-const FLOATS: ReadonlySet<string> = new Set(['float32', 'float64', 'float16', 'bfloat16']);
 
 /** Compares two models. Weights in Constant nodes count as weights; constants of other types belong to the graph. */
 export function diffModels(a: Model, b: Model): ModelDiff {
@@ -87,14 +85,14 @@ function slotsOf(graph: Graph): Slot[] {
   for (const node of topologicalOrder(graph)) {
     for (const [input, name] of node.inputs.entries()) {
       const tensor = graph.initializers.get(name);
-      if (tensor === undefined || slots.has(name) || !FLOATS.has(tensor.dtype)) continue;
+      if (tensor === undefined || slots.has(name) || !WEIGHT_TYPES.has(tensor.dtype)) continue;
       const text = `${node.opType} ${node.name || node.outputs[0]}`;
       const key = `${node.domain} ${node.opType} ${input} ${tensor.dims.join('x')}`;
       slots.set(name, { name, tensor, use: { text, axis: channelAxis(node, input, tensor) }, key });
     }
   }
   for (const [name, tensor] of graph.initializers) {
-    if (slots.has(name) || !FLOATS.has(tensor.dtype)) continue;
+    if (slots.has(name) || !WEIGHT_TYPES.has(tensor.dtype)) continue;
     slots.set(name, { name, tensor, use: { text: 'read by no node', axis: 0 }, key: `unread ${tensor.dims.join('x')}` });
   }
   return [...slots.values()];

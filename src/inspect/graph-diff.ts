@@ -5,6 +5,7 @@ import { describeNode } from '../onnx/edit.ts';
 import type { Attribute, Dim, Graph, Model, Node, ValueInfo } from '../onnx/model.ts';
 import { otherFields } from '../onnx/proto.ts';
 import type { AlignedNodes } from './align.ts';
+import { WEIGHT_TYPES } from './tensor-diff.ts';
 
 export interface GraphChange {
   /**
@@ -171,11 +172,11 @@ function wiring(before: Model, after: Model, nodes: AlignedNodes, tensors: Reado
   return changes;
 }
 
-/** Stored tensors that are no floats: shapes, axes, indices. */
+/** Stored tensors that are no weights: shapes, axes, indices, floats of 8 bits and fewer. */
 function constants(a: Graph, b: Graph): GraphChange[] {
   return [...a.initializers].flatMap(([name, x]): GraphChange[] => {
     const y = b.initializers.get(name);
-    if (y === undefined || x.dtype.includes('float') || (x.dtype === y.dtype && sameValue(x.dims, y.dims) && sameValue(x.data, y.data)))
+    if (y === undefined || WEIGHT_TYPES.has(x.dtype) || (x.dtype === y.dtype && sameValue(x.dims, y.dims) && sameValue(x.data, y.data)))
       return [];
     return [{ kind: 'constant', what: `constant "${name}"`, before: valuesText(x), after: valuesText(y) }];
   });

@@ -3,6 +3,9 @@ import { sameDims } from '../core/shapes.ts';
 import { type NumericArray, sizeOf, type Tensor } from '../core/tensor.ts';
 import { fromBfloat16, fromHalf } from '../onnx/half.ts';
 
+/** Element types whose tensors are compared as weights; all others belong to the graph. */
+export const WEIGHT_TYPES: ReadonlySet<string> = new Set(['float32', 'float64', 'float16', 'bfloat16']);
+
 export interface ChannelMove {
   readonly channel: number;
   /** |after - before| / |before| of this channel; of the mean channel's norm where it was all zero. */
@@ -21,7 +24,7 @@ export interface TensorDiff {
   readonly retyped?: string;
   /** Whether every bit is the same. */
   readonly same: boolean;
-  /** |after - before| / |before| in the L2 norm; |after - before| where `before` is all zero. */
+  /** |after - before| / |before| in the L2 norm; |after - before| where `before` is all zero; infinite where a number became none (NaN) or the other way. */
   readonly relative: number;
   readonly maxAbs: number;
   /** Of the angle between both; 1 where nothing turned, 0 where one of them is all zero. */
@@ -55,7 +58,8 @@ export function diffTensors(name: string, a: Tensor, b: Tensor, use: TensorUse, 
   let same = a.dtype === b.dtype;
   for (let i = 0; i < before.length; i++) {
     const [x, y] = [before[i], after[i]];
-    const d = Object.is(x, y) ? 0 : y - x;
+    // NaN is larger than nothing: what it is compared with would seem to be the same
+    const d = Object.is(x, y) ? 0 : Number.isNaN(y - x) ? Number.POSITIVE_INFINITY : y - x;
     if (d !== 0 || !Object.is(x, y)) same = false;
     square += x * x;
     squareAfter += y * y;
@@ -69,7 +73,8 @@ export function diffTensors(name: string, a: Tensor, b: Tensor, use: TensorUse, 
   }
   const meanNorm = Math.sqrt(square / perChannel.length) || 1;
   const isSame = same || (maxAbs === 0 && a.dtype === b.dtype);
-  const ratio = (m: number, s: number, otherwise: number): number => (m === 0 ? 0 : Math.sqrt(m) / (Math.sqrt(s) || otherwise));
+  const ratio = (m: number, s: number, otherwise: number): number =>
+    m === 0 || m === Number.POSITIVE_INFINITY ? m : Math.sqrt(m) / (Math.sqrt(s) || otherwise);
   return {
     name,
     ...(renamed !== undefined && renamed !== name ? { renamed } : {}),

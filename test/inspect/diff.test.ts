@@ -148,6 +148,36 @@ describe('diffModels', () => {
     expect(rest.map((t) => t.same)).toEqual([true, true, true]);
   });
 
+  it('a number that became none is another number', () => {
+    const before = cnn();
+    const after = cloneModel(before);
+    const weight = after.graph.initializers.get('conv2.weight')!;
+    after.graph.initializers.set('conv2.weight', { ...weight, data: (weight.data as Float32Array).with(7, Number.NaN) });
+    for (const [x, y] of [
+      [before, after],
+      [after, before],
+    ]) {
+      const { same, tensors } = diffModels(x, y);
+      expect(same).toBe(false);
+      expect(tensors[0]).toMatchObject({ name: 'conv2.weight', same: false, maxAbs: Number.POSITIVE_INFINITY, unchanged: 4 });
+    }
+    expect(diffModels(after, cloneModel(after)).same).toBe(true);
+  });
+
+  it('floats of 8 bits belong to the graph', () => {
+    const withFloat8 = (value: number): Model => {
+      const model = cloneModel(cnn());
+      model.graph.initializers.set('scale', { dtype: 'float8e4m3fn', dims: [2], data: Uint8Array.of(1, value) });
+      return model;
+    };
+    expect(diffModels(withFloat8(2), withFloat8(2)).same).toBe(true);
+    const { same, changes } = diffModels(withFloat8(2), withFloat8(3));
+    expect([same, changes]).toEqual([
+      false,
+      [{ kind: 'constant', what: 'constant "scale"', before: 'float8e4m3fn [1,2]', after: 'float8e4m3fn [1,3]' }],
+    ]);
+  });
+
   it('says when one file has its batch norms folded', () => {
     expect(diffModels(batchNormNet(), cnn()).notes.at(-1)).toBe(
       'One file has its batch norms folded into the convolutions, the other has not: those weights are not the same numbers.',

@@ -9,6 +9,7 @@ import { chanceField } from './clean-check.node.ts';
 import type { Context } from './command.node.ts';
 import { percent } from './output.node.ts';
 import { dataField, modelField, outFields, runtimeFields, seedField, specFields, splitFields, untrustedFields } from './shared.node.ts';
+import { tuningFields } from './training.node.ts';
 
 /** The defender's: a suspect network, clean images, nothing else. */
 export const defenceFields = {
@@ -52,11 +53,12 @@ export const finetuneFields = {
     .enum(['inference', 'training'])
     .default('inference')
     .meta({ description: 'running statistics as they are, or those of the batch, updating the running ones', placeholder: 'MODE' }),
+  freezeBefore: tuningFields.freezeBefore,
   ...seedField,
 };
 
 export function finetuneOptions(o: z.output<z.ZodObject<typeof finetuneFields>>, context: Context): FinetuneOptions {
-  const { epochs, batchSize, momentum, weightDecay, batchNorm, seed } = o;
+  const { epochs, batchSize, momentum, weightDecay, batchNorm, seed, freezeBefore } = o;
   return {
     epochs,
     batchSize,
@@ -65,6 +67,7 @@ export function finetuneOptions(o: z.output<z.ZodObject<typeof finetuneFields>>,
     weightDecay,
     batchNorm,
     seed,
+    freezeBefore,
     schedule: parseSchedule(o.schedule),
     augment: parseAugment(o.augment),
     signal: context.signal,

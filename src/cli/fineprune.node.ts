@@ -1,6 +1,7 @@
 /** `secateur fineprune`: prunes, then fine-tunes what is left. */
 import { z } from 'zod';
 import { fineprune as runFinepruning } from '../defend/fineprune.ts';
+import { leftToTrain } from '../defend/finetune.ts';
 import type { Table } from '../evaluate/result.ts';
 import { validationAccuracy } from './accuracy.node.ts';
 import { checkClean } from './clean-check.node.ts';
@@ -21,6 +22,8 @@ export const fineprune = defineCommand({
     inRunFolder(context, { command: 'fineprune', options: o, tune: true }, async (work) => {
       const spec = specOverrides(o);
       const { model, restore } = await openClassifier(context, work, o.model, spec);
+      // A name that is wrong is told before anything is read.
+      leftToTrain(model, o.freezeBefore);
       const validation = await work.step('reading data', () => loadValidation(o, { context, model }));
       work.inputs.validation = validation.sha256;
       await checkClean(context, work, { model, data: validation, spec }, !o.allowChance);

@@ -1,6 +1,6 @@
 /** `secateur finetune`: trains on with clean data. */
 import { z } from 'zod';
-import { finetune as runFinetuning } from '../defend/finetune.ts';
+import { leftToTrain, finetune as runFinetuning } from '../defend/finetune.ts';
 import { validationAccuracy } from './accuracy.node.ts';
 import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
@@ -19,6 +19,8 @@ export const finetune = defineCommand({
     inRunFolder(context, { command: 'finetune', options: o, tune: true }, async (work) => {
       const spec = specOverrides(o);
       const { model, restore } = await openClassifier(context, work, o.model, spec);
+      // A name that is wrong is told before anything is read.
+      leftToTrain(model, o.freezeBefore);
       const validation = await work.step('reading data', () => loadValidation(o, { context, model }));
       work.inputs.validation = validation.sha256;
       await checkClean(context, work, { model, data: validation, spec }, !o.allowChance);

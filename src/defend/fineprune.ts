@@ -6,7 +6,7 @@ import { compactChannels } from '../onnx/passes/compact-channels.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
 import { checkCompactable } from './compact.ts';
-import { type FinetuneOptions, type FinetuneResult, finetune } from './finetune.ts';
+import { type FinetuneOptions, type FinetuneResult, finetune, leftToTrain } from './finetune.ts';
 import { type PruneOptions, type PruneResult, prune } from './prune.ts';
 
 export interface FinepruneResult {
@@ -25,6 +25,7 @@ export async function fineprune(
 ): Promise<FinepruneResult> {
   const { spec } = options;
   // Said before the work is done, not after.
+  leftToTrain(model, options.finetune?.freezeBefore);
   if (options.prune?.compact === true) {
     const types = await probe(runtime, model, { batch: 2 });
     checkCompactable(model, types, chooseLayer(model, types, options.prune.layer).point);

@@ -5,11 +5,13 @@
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { parametersOf } from '../grad/parameters.ts';
+import { labelOf, trainableFrom } from '../grad/freeze.ts';
+import { layersOf, parametersOf } from '../grad/parameters.ts';
 import { trainability } from '../grad/trainability.ts';
 import { unshareStatistics } from '../grad/unshare.ts';
-import { consumers } from '../onnx/edit.ts';
+import { cloneModel, consumers } from '../onnx/edit.ts';
 import type { Model } from '../onnx/model.ts';
+import { constantsToInitializers } from '../onnx/passes/constants-to-initializers.ts';
 import { fixedBatch } from '../onnx/passes/free-batch.ts';
 import { readSpec, type SpecOverrides } from '../onnx/spec.ts';
 import type { ValueTypes } from '../onnx/value-types.ts';
@@ -37,6 +39,8 @@ export interface FinetuneOptions
   extends Partial<FinetuneSettings>,
     Pick<TrainOptions, 'schedule' | 'augment' | 'onProgress' | 'signal' | 'checkpoint' | 'onEpoch'> {
   readonly spec?: SpecOverrides;
+  /** Train only this node (its name, or a value it gives) and the layers after it: the way past operators that have no gradient. */
+  readonly freezeBefore?: string;
 }
 
 export interface FinetuneResult {
@@ -49,7 +53,7 @@ const ENOUGH = 16;
 
 /**
  * Fine-tunes on clean validation data. A network that takes a fixed number of images is given more where that can be done, else it is trained
- * by that many. Throws SecateurError as {@link train} does, and where batch statistics are asked for that cannot be had.
+ * by that many. Throws SecateurError as {@link train} and {@link leftToTrain} do, and where batch statistics are asked for that cannot be had.
  */
 export async function finetune(
   runtime: Runtime,
@@ -58,7 +62,7 @@ export async function finetune(
   options: FinetuneOptions = {},
 ): Promise<FinetuneResult> {
   const { epochs, learningRate, batchSize, momentum, weightDecay, batchNorm, seed } = FinetuneSettings.parse(options);
-  const { schedule, augment, onProgress, signal, checkpoint, onEpoch, spec } = options;
+  const { schedule, augment, onProgress, signal, checkpoint, onEpoch, spec, freezeBefore } = options;
   const notice = (text: string): void => onProgress?.({ kind: 'notice', text });
   const working = fixedBatch(model) === undefined ? undefined : await workingModel(runtime, model);
   const open = working?.model ?? model;
@@ -69,9 +73,10 @@ export async function finetune(
   checkBatchNorm(open, batchNorm, size, notice);
   // Exporters store equal statistics once; in training they become different.
   const own = batchNorm === 'training' ? unshareStatistics(open) : open;
+  const left = leftToTrain(own, freezeBefore);
   const types = await probe(runtime, own, { batch: 2 });
-  tellFrozen(own, types, readSpec(own, spec).logits, notice);
-  tellShared(own, notice);
+  tellFrozen(own, types, { logits: readSpec(own, spec).logits, left }, notice);
+  tellShared(own, left, notice);
   const { masks, trainable } = keptCuts(own, types);
   const result = await train(runtime, own, validation, {
     epochs,
@@ -82,7 +87,7 @@ export async function finetune(
     augment,
     seed,
     masks,
-    trainable,
+    trainable: (name) => left(name) && trainable(name),
     batchNorm,
     onProgress,
     signal,
@@ -93,9 +98,33 @@ export async function finetune(
   return { ...result, model: working?.restore(result.model) ?? result.model };
 }
 
+/** Which weights `--freeze-before` leaves to train. */
+export type Left = (name: string) => boolean;
+
+/**
+ * Which weights are trained where `freezeBefore` names a node; all of them where it is undefined.
+ * @throws SecateurError where no node or value has that name, or no layer comes from there on
+ */
+export function leftToTrain(model: Model, freezeBefore: string | undefined): Left {
+  if (freezeBefore === undefined) return () => true;
+  // Exporters keep weights in Constant nodes too.
+  const stored = cloneModel(model);
+  constantsToInitializers.run(stored);
+  const left = trainableFrom(stored, freezeBefore);
+  if (left.size > 0) return (name) => left.has(name);
+  const last = layersOf(stored.graph).at(-1);
+  return fail({
+    where: '--freeze-before',
+    what: `no layer with weights of its own comes from "${freezeBefore}" on`,
+    expected: 'the name of a node with something to train at it or after it',
+    hint: last === undefined ? undefined : `--freeze-before ${labelOf(last.node)}`,
+  });
+}
+
 /** Weights that will not move although nobody froze them. */
-function tellFrozen(model: Model, types: ValueTypes, logits: string, notice: (text: string) => void): void {
-  const { parameters, trainable, freezeBefore } = trainability(model, types, [logits]);
+function tellFrozen(model: Model, types: ValueTypes, o: { logits: string; left: Left }, notice: (text: string) => void): void {
+  const { parameters: all, trainable, freezeBefore } = trainability(model, types, [o.logits]);
+  const parameters = all.filter(o.left);
   const frozen = parameters.filter((name) => !trainable.has(name));
   // Where an operator without a gradient stands in the way, or nothing is left, training itself says so.
   if (frozen.length === 0 || trainable.size === 0 || freezeBefore !== undefined) return;
@@ -103,9 +132,9 @@ function tellFrozen(model: Model, types: ValueTypes, logits: string, notice: (te
 }
 
 /** Weights that move together. In the program that made the file they may have been several: PyTorch's exporter stores equal values once. */
-function tellShared(model: Model, notice: (text: string) => void): void {
+function tellShared(model: Model, left: Left, notice: (text: string) => void): void {
   const uses = consumers(model.graph);
-  const shared = parametersOf(model).filter((name) => (uses.get(name)?.length ?? 0) > 1);
+  const shared = parametersOf(model).filter((name) => left(name) && (uses.get(name)?.length ?? 0) > 1);
   if (shared.length === 0) return;
   const [one] = shared;
   const which = shared.length === 1 ? `"${one}" is` : `${shared.length} weights are`;

@@ -2,10 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { Rng } from '../../src/core/rng.ts';
-import { saveModel } from '../../src/onnx/file.node.ts';
+import { loadModel, saveModel } from '../../src/onnx/file.node.ts';
 import { smooth } from '../grad/differences.ts';
 import { linear, net } from '../grad/nets.ts';
-import { run, scratch } from './in-process.ts';
+import { errorOf, run, scratch } from './in-process.ts';
 
 // What runs a stranger's file in a process of its own is tested with it; here it would only take time.
 vi.mock('../../src/runtime/open.node.ts', async () => {
@@ -49,6 +49,46 @@ describe('doctor MODEL', () => {
     const json = JSON.parse(known.out) as { pixels: string; training: { freezeBefore: string; layers: unknown[] } };
     expect(json.pixels).toBe('3x4x4 RGB NCHW, 0..255 becomes 0..1, then minus 0.5,0.5,0.5, divided by 0.25,0.25,0.25');
     expect([json.training.freezeBefore, json.training.layers.length]).toEqual(['head', 2]);
+  });
+
+  test.each(['finetune', 'fineprune'])('what it advises is a flag of %s', async (command) => {
+    const path = join(folder, 'blocked.onnx');
+    const model = net([1, 28, 28], (b, rng) => {
+      const conv = b.op('Conv', ['x', b.initializer('conv.weight', smooth(rng, [4, 1, 7, 7]))], { strides: [7, 7] }, { name: 'conv' });
+      const flat = b.op('Flatten', [b.op('Relu', [conv], {}, { name: 'relu' })], {}, { name: 'flat' });
+      return linear(b, rng, 'head', b.op('Normalizer', [flat], { norm: 'L2' }, { name: 'odd', domain: 'ai.onnx.ml' }), 64, 10);
+    });
+    model.graph.outputs[0].dims = ['batch', 10];
+    await saveModel(path, model);
+    const [, flag, node] = /^Try (--freeze-before) (\S+) with finetune and fineprune: /m.exec((await run('doctor', path)).out)!;
+    const data = [
+      '--data',
+      'builtin:digits?train=60&test=20',
+      '--validation',
+      '40',
+      '--input-range',
+      '0,1',
+      '--allow-chance',
+      '--epochs',
+      '1',
+    ];
+    const out = join(folder, `${command}-blocked`);
+    const args = [command, path, ...data, '--out', out];
+    const without = await run(...args);
+    expect([without.code, errorOf(without)]).toEqual([
+      1,
+      'error: grad: no rule for operator "ai.onnx.ml.Normalizer" (node "odd"). Try --freeze-before head to train only the layers after it.',
+    ]);
+    const wrong = await run(...args, flag, 'haed');
+    expect([wrong.code, errorOf(wrong)]).toEqual([
+      1,
+      'error: --freeze-before: the model has no node "haed", expected the name of a node or of a value. Try --freeze-before head.',
+    ]);
+    expect(wrong.err).not.toContain('reading data');
+    expect((await run(...args, flag, node)).code).toBe(0);
+    const [before, after] = [model, await loadModel(join(out, 'model.onnx'))].map((m) => m.graph.initializers);
+    expect(after.get('head.bias')!.data).not.toEqual(before.get('head.bias')!.data);
+    if (command === 'finetune') expect(after.get('conv.weight')!.data).toEqual(before.get('conv.weight')!.data);
   });
 
   test('many layers stay readable: equal neighbours are one line, and of many lines the first and the last are shown', async () => {

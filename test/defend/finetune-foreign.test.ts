@@ -1,9 +1,12 @@
 /** Fine-tuning networks as strangers export them: a fixed batch, batch norms that are folded, shared, or asked for their batch's statistics. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { fineprune } from '../../src/defend/fineprune.ts';
 import { type FinetuneOptions, finetune } from '../../src/defend/finetune.ts';
+import { prune } from '../../src/defend/prune.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
 import { cloneModel } from '../../src/onnx/edit.ts';
 import type { Model } from '../../src/onnx/model.ts';
+import type { Runtime } from '../../src/runtime/session.ts';
 import { inProcess } from '../grad/runtime.ts';
 import { batchNormNet, cnn, images } from './tiny-nets.ts';
 
@@ -126,3 +129,75 @@ describe('operators that go by steps', () => {
     expect(changed(model, result.model).sort()).toEqual(['fc1.bias', 'fc1.weight', 'fc2.bias', 'fc2.weight']);
   });
 });
+
+describe('--freeze-before', () => {
+  /** `cnn` with an operator between its convolutions and its fully connected layers for which there is no gradient. */
+  function blockedNet(): Model {
+    const b = GraphBuilder.from(cnn());
+    const odd = b.op('Normalizer', ['flatten'], { norm: 'L2' }, { name: 'odd', domain: 'ai.onnx.ml' });
+    const model = b.build();
+    const { nodes } = model.graph;
+    const next = nodes.findIndex((n) => n.name === 'fc1');
+    nodes[next].inputs[0] = odd;
+    nodes.splice(next, 0, nodes.pop()!);
+    return model;
+  }
+
+  it('trains what comes behind an operator without a gradient', async () => {
+    await expect(tuned(blockedNet())).rejects.toThrow(
+      /^grad: no rule for operator "ai\.onnx\.ml\.Normalizer" \(node "odd"\)\. Try --freeze-before fc1 to train only the layers after it\.$/,
+    );
+    const result = await tuned(blockedNet(), { freezeBefore: 'fc1' });
+    expect(result.notices).toEqual([]);
+    expect(changed(blockedNet(), result.model).sort()).toEqual(['fc1.bias', 'fc1.weight', 'fc2.bias', 'fc2.weight']);
+    expect(changed(blockedNet(), (await tuned(blockedNet(), { freezeBefore: 'fc2' })).model).sort()).toEqual(['fc2.bias', 'fc2.weight']);
+  });
+
+  it('says nothing of weights that were frozen on purpose', async () => {
+    const b = GraphBuilder.from(cnn());
+    const sign = b.op('Sign', ['relu2'], {}, { name: 'sign' });
+    const model = b.build();
+    model.graph.nodes.find((n) => n.name === 'pool2')!.inputs[0] = sign;
+    model.graph.nodes.splice(5, 0, model.graph.nodes.pop()!);
+    expect((await tuned(model, { freezeBefore: 'fc1' })).notices).toEqual([]);
+    expect((await tuned(model, { freezeBefore: 'conv2' })).notices).toEqual([
+      '2 of 6 weights get no gradient and stay as they are, "conv2.weight" first: doctor says why',
+    ]);
+  });
+
+  it('goes together with channels that stay cut, and fine-pruning asks for the name before it prunes', async () => {
+    const { model, pruned } = await fineprune(inProcess, blockedNet(), validation, {
+      prune: { threshold: 1 },
+      finetune: { epochs: 1, batchSize: 20, freezeBefore: 'fc1' },
+    });
+    expect(pruned.cut.length).toBeGreaterThan(0);
+    expect(changed(pruned.model, model).every((name) => name.startsWith('fc'))).toBe(true);
+    expect(changed(pruned.model, model)).toContain('fc2.bias');
+
+    // cut first, then trained from the cut layer on: the weights that are zero stay zero
+    const cut = await prune(inProcess, cnn(), validation, { threshold: 1 });
+    const { model: later } = await tuned(cut.model, { freezeBefore: cut.point.layer });
+    const weight = later.graph.initializers.get('conv2.weight')!.data as Float32Array;
+    for (const c of cut.cut) expect(weight.slice(c * 27, (c + 1) * 27).every((v) => v === 0)).toBe(true);
+    expect(changed(cut.model, later).filter((name) => name.startsWith('conv1'))).toEqual([]);
+
+    const open = vi.fn(inProcess.open);
+    const counting: Runtime = { ...inProcess, open };
+    await expect(fineprune(counting, cnn(), validation, { finetune: { freezeBefore: 'fc3' } })).rejects.toThrow(
+      '--freeze-before: the model has no node "fc3", expected the name of a node or of a value. Try --freeze-before fc1.',
+    );
+    await expect(fineprune(counting, withTail(), validation, { finetune: { freezeBefore: 'last' } })).rejects.toThrow(
+      '--freeze-before: no layer with weights of its own comes from "last" on, expected the name of a node with something to train at it or after it. Try --freeze-before fc2.',
+    );
+    expect(open).not.toHaveBeenCalled();
+  });
+});
+
+/** `cnn` with a Softmax behind it. */
+function withTail(): Model {
+  const b = GraphBuilder.from(cnn());
+  const last = b.op('Softmax', ['fc2'], { axis: 1 }, { name: 'last' });
+  const model = b.build();
+  model.graph.outputs[0].name = last;
+  return model;
+}

@@ -7,7 +7,7 @@ import { sizeOf, type Tensor } from '../core/tensor.ts';
 import { attrInt, topologicalOrder } from '../onnx/edit.ts';
 import type { Graph, Model, Node } from '../onnx/model.ts';
 import { liftConstants } from '../onnx/passes/lift-constants.ts';
-import { alignNodes, inOrder } from './align.ts';
+import { type AlignedNodes, alignNodes, inOrder } from './align.ts';
 import { type GraphChange, graphChanges } from './graph-diff.ts';
 import { diffTensors, type TensorDiff, type TensorUse, WEIGHT_TYPES } from './tensor-diff.ts';
 
@@ -35,6 +35,8 @@ interface Slot {
   readonly use: TensorUse;
   /** Operator and input that read it, and its shape: what a re-export keeps. */
   readonly key: string;
+  /** All nodes that read it, the first of them in `use`. */
+  readonly readers: readonly Node[];
 }
 
 /** Compares two models. Weights in Constant nodes count as weights; constants of other types belong to the graph. */
@@ -42,7 +44,7 @@ export function diffModels(a: Model, b: Model): ModelDiff {
   const [before, after] = [liftConstants(a)?.model ?? a, liftConstants(b)?.model ?? b];
   const nodes = alignNodes(before.graph, after.graph);
   const [slotsA, slotsB] = [slotsOf(before.graph), slotsOf(after.graph)];
-  const { pairs, byName } = pairSlots(slotsA, slotsB);
+  const { pairs, byName } = pairSlots(slotsA, slotsB, nodes);
   const names = new Map(pairs.map(([x, y]) => [x.name, y.name]));
   const changes = graphChanges(a, b, before, after, nodes, names);
   const tensors = pairs
@@ -81,19 +83,20 @@ function notesOf(before: Model, after: Model, by: 'names' | 'order', byName: num
 
 /** The stored floating-point tensors in the order in which the graph reads them, then those that no node reads. */
 function slotsOf(graph: Graph): Slot[] {
-  const slots = new Map<string, Slot>();
+  const slots = new Map<string, Slot & { readonly readers: Node[] }>();
   for (const node of topologicalOrder(graph)) {
     for (const [input, name] of node.inputs.entries()) {
       const tensor = graph.initializers.get(name);
+      slots.get(name)?.readers.push(node);
       if (tensor === undefined || slots.has(name) || !WEIGHT_TYPES.has(tensor.dtype)) continue;
       const text = `${node.opType} ${node.name || node.outputs[0]}`;
       const key = `${node.domain} ${node.opType} ${input} ${tensor.dims.join('x')}`;
-      slots.set(name, { name, tensor, use: { text, axis: channelAxis(node, input, tensor) }, key });
+      slots.set(name, { name, tensor, use: { text, axis: channelAxis(node, input, tensor) }, key, readers: [node] });
     }
   }
   for (const [name, tensor] of graph.initializers) {
     if (slots.has(name) || !WEIGHT_TYPES.has(tensor.dtype)) continue;
-    slots.set(name, { name, tensor, use: { text: 'read by no node', axis: 0 }, key: `unread ${tensor.dims.join('x')}` });
+    slots.set(name, { name, tensor, use: { text: 'read by no node', axis: 0 }, key: `unread ${tensor.dims.join('x')}`, readers: [] });
   }
   return [...slots.values()];
 }
@@ -110,9 +113,21 @@ function channelAxis(node: Node, input: number, { dims }: Tensor): number {
   return node.opType === 'Conv' || long < 0 || sizeOf(dims) !== dims[long] ? 0 : long;
 }
 
-function pairSlots(a: readonly Slot[], b: readonly Slot[]): { pairs: (readonly [Slot, Slot])[]; byName: number } {
+/**
+ * By name and shape, the rest in graph order. Where nodes were matched by their names, a tensor's readers have to be partners: exporters number
+ * weights anew (`onnx::Conv_196`), and a number can come to another layer of the same shape.
+ */
+function pairSlots(a: readonly Slot[], b: readonly Slot[], nodes: AlignedNodes): { pairs: (readonly [Slot, Slot])[]; byName: number } {
+  const partners = nodes.by === 'names' ? nodes.pairs : [];
+  const after = new Map(partners);
+  const ids = new Map(partners.flatMap(([x, y], i) => [[x, i] as const, [y, i] as const]));
+  const place = ({ readers }: Slot): number | string => ids.get(readers[0]) ?? '';
   const names = new Map(b.map((slot) => [slot.name, slot]));
-  const fits = (x: Slot, y: Slot): boolean => formatDims(x.tensor.dims) === formatDims(y.tensor.dims);
+  const fits = (x: Slot, y: Slot): boolean => formatDims(x.tensor.dims) === formatDims(y.tensor.dims) && partnersRead(x, y);
+  const partnersRead = (x: Slot, y: Slot): boolean => {
+    const expected = x.readers.flatMap((node) => after.get(node) ?? []);
+    return expected.length === 0 ? !y.readers.some((node) => ids.has(node)) : expected.some((node) => y.readers.includes(node));
+  };
   const named = a.flatMap((slot) => {
     const other = names.get(slot.name);
     return other !== undefined && fits(slot, other) ? [[slot, other] as const] : [];
@@ -120,8 +135,8 @@ function pairSlots(a: readonly Slot[], b: readonly Slot[]): { pairs: (readonly [
   const [left, right] = [new Set(named.map(([x]) => x)), new Set(named.map(([, y]) => y))];
   const [restA, restB] = [a.filter((s) => !left.has(s)), b.filter((s) => !right.has(s))];
   const ordered = inOrder(
-    restA.map((s) => s.key),
-    restB.map((s) => s.key),
+    restA.map((s) => `${s.key} ${place(s)}`),
+    restB.map((s) => `${s.key} ${place(s)}`),
   ).map(([i, j]) => [restA[i], restB[j]] as const);
   return { pairs: [...named, ...ordered], byName: named.length };
 }

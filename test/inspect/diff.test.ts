@@ -148,6 +148,22 @@ describe('diffModels', () => {
     expect(rest.map((t) => t.same)).toEqual([true, true, true]);
   });
 
+  it('a name that came to another layer of the same shape is not taken for the same tensor', () => {
+    const before = residualNet();
+    const swapped = cloneModel(before);
+    const names = new Map([
+      ['block.conv1.weight', 'block.conv2.weight'],
+      ['block.conv2.weight', 'block.conv1.weight'],
+    ]);
+    const { graph } = swapped;
+    graph.initializers = new Map([...graph.initializers].map(([name, t]) => [names.get(name) ?? name, t]));
+    for (const node of graph.nodes) node.inputs = node.inputs.map((name) => names.get(name) ?? name);
+    const { same, tensors, changes, matched } = diffModels(before, swapped);
+    expect({ same, changes }).toEqual({ same: true, changes: [] });
+    expect(matched).toEqual({ byName: tensors.length - 2, inOrder: 2 });
+    expect(tensors.find((t) => t.name === 'block.conv1.weight')).toMatchObject({ renamed: 'block.conv2.weight', same: true });
+  });
+
   it('a number that became none is another number', () => {
     const before = cnn();
     const after = cloneModel(before);

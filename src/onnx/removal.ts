@@ -7,6 +7,7 @@ import { type Layout, plainLayout } from './channel-layout.ts';
 import type { ChannelEnd, PassedNode } from './channel-region.ts';
 import { isGrouped, layerParameters, outputAxis } from './cut-chain.ts';
 import { feedsOf, labelOf } from './cut-feeds.ts';
+import { attrInts } from './edit.ts';
 import type { Node } from './model.ts';
 
 /** Slices of a stored tensor that go where their channel goes. */
@@ -101,6 +102,8 @@ class Planner {
       if (node.opType.startsWith('Conv') && isDepthwise(node, at.map.length))
         this.#removal.mends.push({ kind: 'group', node, map: at.map });
       if (node.opType === 'Reshape') return `${labelOf(node)} is before it`;
+      const sized = this.#sized(node, at.axis);
+      if (sized !== undefined) return sized;
     }
     return this.#takeAll(feeds.parameters.map((p) => ({ ...p, map: p.map ?? layout.map })));
   }
@@ -142,6 +145,8 @@ class Planner {
         return undefined;
       case 'reshape':
         return this.#reshape(node, out);
+      case 'pool':
+        return this.#sized(node, out.axis);
       default:
         return undefined;
     }
@@ -184,6 +189,21 @@ class Planner {
     if (this.#g.stored.uses(shape.name) > 1) return `"${shape.name}" is used by several nodes`;
     this.#removal.mends.push({ kind: 'shape', name: shape.name, axis: out.axis, map: out.map });
     return undefined;
+  }
+
+  /** Resize and Expand may say in numbers how many channels there are; scales, or a 1 to expand to, do not. */
+  #sized(node: Node, axis: number): Why {
+    const { opType } = node;
+    const at = opType === 'Expand' ? 1 : opType === 'Resize' ? 3 : -1;
+    const name = node.inputs[at] ?? '';
+    if (name === '') return undefined;
+    const rank = this.#g.dims(node.outputs[0])?.length ?? 0;
+    const sizes = this.#g.constant(name);
+    if (sizes === undefined) return `${labelOf(node)} computes its sizes`;
+    // sizes of an Expand align with the right end of the shape, those of a Resize may be for some axes only
+    const axes = node.attributes.has('axes') ? attrInts(node, 'axes') : sizes.map((_, i) => rank - sizes.length + i);
+    const place = axes.findIndex((a) => (a < 0 ? a + rank : a) === axis);
+    return place < 0 || (opType === 'Expand' && sizes[place] === 1) ? undefined : `${labelOf(node)} says how many there are`;
   }
 
   end({ kind, value, node, input, layout }: ChannelEnd): Why {

@@ -11,7 +11,7 @@ import { sliceMask } from '../../src/onnx/slices.ts';
 import type { ValueTypes } from '../../src/onnx/value-types.ts';
 import { nativeRuntime } from '../../src/runtime/open.node.ts';
 import { probe } from '../../src/runtime/probe.ts';
-import { blocks, constantWeights, heads, SIDE, stacked, transformer } from './cut-nets.ts';
+import { blocks, constantWeights, heads, resized, SIDE, stacked, transformer } from './cut-nets.ts';
 
 const runtime = nativeRuntime({ threads: 1 });
 afterAll(() => runtime.dispose());
@@ -208,6 +208,25 @@ describe('which points there are', () => {
 });
 
 describe('taking channels out of the file', () => {
+  it('not where a size in the graph counts them', async () => {
+    const why: Record<string, string | undefined> = {};
+    for (const by of ['sizes', 'space', 'scales', 'expand', 'ones'] as const) {
+      const model = resized(by);
+      const [point] = await pointsOf(model);
+      why[by] = whyNotCompact(point, [1]) ?? 'yes';
+      if (why[by] !== 'yes') continue;
+      const [small, cut] = [compactChannels(model, point, [1, 3]).model, cutChannels(model, point, [1, 3]).model];
+      near((await everything(small)).fc, (await everything(cut)).fc, by);
+    }
+    expect(why).toEqual({
+      sizes: 'node "up" (Resize) says how many there are',
+      space: 'yes',
+      scales: 'yes',
+      expand: 'node "up" (Expand) says how many there are',
+      ones: 'yes',
+    });
+  });
+
   it('where it can be done, and why not where it cannot', async () => {
     const found: Record<string, string> = {};
     for (const name of [

@@ -240,6 +240,27 @@ export function transformer(seed = 1): Model {
   return finished(n, n.op('Gemm', 'head', head, { transB: 1 }));
 }
 
+/** conv > pool > made larger: by sizes in numbers, which count channels too; by sizes for space alone; by factors; or by Expand > conv. */
+export function resized(by: 'sizes' | 'space' | 'scales' | 'expand' | 'ones'): Model {
+  const n = new Net(3, 18);
+  let v = n.op('GlobalMaxPool', 'pool', [n.relu('relu', n.conv('conv', 'x', 1, 5))]);
+  if (by === 'expand' || by === 'ones') v = n.op('Expand', 'up', [v, n.b.ints([1, by === 'ones' ? 1 : 5, 4, 4])]);
+  else {
+    const sizes = by === 'sizes' ? [2, 5, 4, 4] : [4, 4];
+    const inputs = by === 'scales' ? [v, '', n.b.initializer('scales', f32([1, 1, 4, 4], [4]))] : [v, '', '', n.b.ints(sizes)];
+    v = n.op('Resize', 'up', inputs, by === 'space' ? { axes: [2, 3] } : {});
+  }
+  return finished(n, heads.averaged(n, { x: n.relu('relu2', n.conv('conv2', v, 5, 4)), channels: 4 }));
+}
+
+/** conv > the channels turned round > conv. */
+export function flipped(): Model {
+  const n = new Net(4);
+  const ends = [-1, -(2 ** 31), 1, -1].map((i) => n.b.ints([i]));
+  const v = n.op('Slice', 'flip', [n.relu('relu', n.conv('conv', 'x', 1, 5)), ...ends]);
+  return finished(n, heads.averaged(n, { x: n.relu('relu2', n.conv('conv2', v, 5, 4)), channels: 4 }));
+}
+
 /** Two convolutions whose weights are Constant nodes, one of them behind an Identity. */
 export function constantWeights(seed = 1): Model {
   const n = new Net(seed);

@@ -251,6 +251,9 @@ export const SMALL_BOMBS: readonly Bomb[] = [
     ),
   ),
   bomb('broadcast', () => model(join(value(11, 'x', [2 ** 20, 1]), value(11, 'z', [2 ** 20]), node('Add', ['x', 'z'], ['y'])))),
+  bomb('more inputs than a function takes arguments', () =>
+    model(join(value(11, 'x', [1]), field(1, repeat(field(1, text('x')), 200_000), field(2, text('y')), field(4, text('Max'))))),
+  ),
   bomb('doubling', () =>
     model(
       join(

@@ -60,9 +60,8 @@ export function subgraphs(node: Node): Graph[] {
 
 /** Every value a node reads: its inputs (left-out ones skipped), and what its subgraphs take from outside. */
 export function usedValues(node: Node): string[] {
-  const used = node.inputs.filter((name) => name !== '');
-  for (const graph of subgraphs(node)) used.push(...outerValues(graph));
-  return used;
+  // Not push(...): a graph may read more values than a function takes arguments.
+  return [...node.inputs.filter((name) => name !== ''), ...subgraphs(node).flatMap(outerValues)];
 }
 
 function outerValues(graph: Graph): string[] {

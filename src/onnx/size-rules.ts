@@ -60,7 +60,8 @@ const axisOf = (axis: number, rank: number): number => (axis < 0 ? axis + rank :
 function broadcast(all: readonly (Dims | undefined)[]): Dims | undefined {
   if (all.some((d) => d === undefined)) return undefined;
   const shapes = all as readonly Dims[];
-  const rank = Math.max(0, ...shapes.map((d) => d.length));
+  // Not Math.max(...): a node may have more inputs than a function takes arguments.
+  const rank = shapes.reduce((most, d) => Math.max(most, d.length), 0);
   return Array.from({ length: rank }, (_, i) => {
     const sizes = shapes.map((d) => d[d.length - rank + i]).filter((d) => d !== undefined && d !== 1);
     if (sizes.length === 0) return 1;

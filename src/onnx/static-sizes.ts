@@ -64,8 +64,11 @@ function refuse(where: string, dims: readonly Dim[], bytes: number, limit: numbe
   return fail({ where, what: 'value too large', expected: `at most ${Math.round(limit / 1e6)} MB`, got });
 }
 
+/** Beyond the rank of any tensor that can be read, sizes are not followed: they would make this slow. */
+const followed = (size: Size): Size => ((size.dims?.length ?? 0) > MAX_RANK ? UNKNOWN : size);
+
 function visit(graph: Graph, scope: Scope, where: string): void {
-  for (const { name, dims, dtype } of graph.inputs) scope.set(name, { dims: dims?.map(known), dtype, constant: false });
+  for (const { name, dims, dtype } of graph.inputs) scope.set(name, followed({ dims: dims?.map(known), dtype, constant: false }));
   for (const [name, tensor] of graph.initializers) scope.set(name, sizeOfTensor(tensor));
   visitNodes(graph.nodes, scope, where);
 }
@@ -80,8 +83,7 @@ function visitNodes(nodes: readonly Node[], scope: Scope, where: string): void {
     const constant = inputs.every((i) => i === undefined || i.constant) && subgraphs(node).length === 0;
     for (const [i, name] of node.outputs.entries()) {
       const found = outputs[i] ?? UNKNOWN;
-      // Beyond the rank of any tensor that can be read, sizes are not followed: they would make this slow.
-      const size: Size = { ...((found.dims?.length ?? 0) > MAX_RANK ? UNKNOWN : found), constant };
+      const size: Size = { ...followed(found), constant };
       if (name !== '') scope.set(name, size);
       const limit = constant && node.opType !== 'Constant' ? MAX_GENERATED_BYTES : MAX_VALUE_BYTES;
       const bytes = lowerBound(size);

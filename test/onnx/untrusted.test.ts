@@ -15,6 +15,7 @@ import { f32, i64 } from '../../src/core/tensor.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
 import { checkModel } from '../../src/onnx/check.ts';
 import { describe as describeModel } from '../../src/onnx/describe.ts';
+import { usedValues } from '../../src/onnx/edit.ts';
 import { badLocation } from '../../src/onnx/external.node.ts';
 import { loadModel } from '../../src/onnx/file.node.ts';
 import { TRUSTED, UNTRUSTED } from '../../src/onnx/limits.ts';
@@ -231,6 +232,26 @@ describe('sizes that can be told', () => {
       new RegExp(`node "y"\\): value too large, expected at most [0-9]+ MB, got ${dims.replace(/[[\]?]/g, '\\$&')}`),
     ),
   );
+
+  it('of operators with more inputs, and indices of more dimensions, than a function takes arguments', () => {
+    const many = 200_000;
+    expect(() => read(named('more inputs than a function takes arguments'))).not.toThrow();
+    expect(
+      sizes((b) => {
+        const wide = b.input('wide', 'float32', [2 ** 24, 1]);
+        b.op('Sum', [...new Array<string>(many).fill(wide), b.input('row', 'float32', [2 ** 10])], {}, { name: 'y' });
+      }),
+    ).toThrow('net: operator "Sum" (node "y"): value too large, expected at most 4295 MB, got [16777216,1024], 68719 MB.');
+    expect(
+      sizes((b) => void b.op('Gather', [b.input('x', 'float32', [4]), b.input('at', 'int64', new Array<number>(many).fill(1))])),
+    ).not.toThrow();
+    const branch = { ...new GraphBuilder().build().graph };
+    branch.nodes = [
+      { name: '', opType: 'Sum', domain: '', inputs: new Array<string>(many).fill('x'), outputs: ['y'], attributes: new Map() },
+    ];
+    const node = { name: '', opType: 'If', domain: '', inputs: ['c'], outputs: ['z'], attributes: new Map() };
+    expect(usedValues({ ...node, attributes: new Map([['then_branch', { type: 'graph', value: branch }]]) }).length).toBe(many + 1);
+  });
 
   it('and nothing that a classifier does', () => {
     const b = new GraphBuilder();

@@ -268,20 +268,44 @@ function opsetsTo(opsets: ReadonlyMap<string, number>, source: readonly Operator
 /** Below this many bytes of `raw_data` a tensor is encoded by the library; above, its bytes become a chunk of their own. */
 const BIG = 4096;
 
+/** What is said of a model that is more than protobuf's 2 GB in one piece. */
+export interface TooLarge {
+  readonly what: string;
+  readonly expected: string;
+  readonly hint?: string;
+}
+
+const TOO_LARGE: TooLarge = { what: 'model too large to write', expected: 'less than 2 GB, the bound of the file format' };
+
 /**
  * The bytes of an ONNX file in pieces, whose concatenation is the file. Large tensors are pieces that share the tensor's memory, so
  * nothing is copied until the pieces are written or joined. Throws SecateurError beyond protobuf's 2 GB.
  */
-export function encodeModel(model: Model, where = 'onnx'): Uint8Array[] {
-  const parts = partsOf(model, graphTo(model.graph));
-  checkSize(parts.graph, MAX_MODEL_BYTES, where);
+export function encodeModel(model: Model, where = 'onnx', tooLarge: TooLarge = TOO_LARGE): Uint8Array[] {
+  const graph = graphTo(model.graph);
+  checkSize(bytesInNodes(graph), MAX_MODEL_BYTES, where, tooLarge);
+  const parts = partsOf(model, graph);
+  checkSize(sizeOfParts(parts.graph), MAX_MODEL_BYTES, where, tooLarge);
   return parts.whole;
 }
 
-function checkSize(graph: readonly Uint8Array[], limit: number, where: string): void {
-  const got = sizeOfParts(graph);
-  if (got <= limit) return;
-  fail({ where, what: 'model too large to write', expected: 'less than 2 GB, the bound of the file format', got: `${got} bytes` });
+function checkSize(bytes: number, limit: number, where: string, tooLarge: TooLarge = TOO_LARGE): void {
+  if (bytes > limit) fail({ where, ...tooLarge, got: `${bytes} bytes` });
+}
+
+/** Bytes of the tensors in a graph's nodes, which are encoded by the library: beyond 4 GB it would end with an error of its own. */
+function bytesInNodes(graph: GraphProto): number {
+  let bytes = 0;
+  for (const node of graph.node) {
+    for (const { t, tensors, g, graphs } of node.attribute) {
+      for (const tensor of [t, ...tensors]) bytes += tensor?.rawData.byteLength ?? 0;
+      for (const inner of [g, ...graphs]) {
+        if (inner === undefined) continue;
+        bytes += inner.initializer.reduce((sum, tensor) => sum + tensor.rawData.byteLength, bytesInNodes(inner));
+      }
+    }
+  }
+  return bytes;
 }
 
 export interface ExternalOptions {
@@ -304,6 +328,7 @@ export function encodeWithExternal(model: Model, options: ExternalOptions): { pa
   const source = model.graph.source as GraphProto | undefined;
   const before = new Map(source?.initializer.map((t) => [t.name, t]));
   const graph = graphTo(model.graph);
+  checkSize(bytesInNodes(graph), limit, where);
   const wasOutside = new Set([...before].flatMap(([name, p]) => (p.dataLocation === TensorProto_DataLocation.EXTERNAL ? [name] : [])));
   let outside = moveOut(model, graph, before, options, (name) => wasOutside.has(name));
   let parts = partsOf(model, outside.graph);
@@ -311,7 +336,7 @@ export function encodeWithExternal(model: Model, options: ExternalOptions): { pa
     outside = moveOut(model, graph, before, options, (name, bytes) => wasOutside.has(name) || bytes.byteLength >= BIG);
     parts = partsOf(model, outside.graph);
   }
-  checkSize(parts.graph, limit, where);
+  checkSize(sizeOfParts(parts.graph), limit, where);
   return { parts: parts.whole, files: outside.files };
 }
 
@@ -392,13 +417,14 @@ function partsOf(model: Model, graph: GraphProto): { whole: Uint8Array[]; graph:
   return { whole: [...head, ...parts], graph: parts };
 }
 
+/** Not with `uint32`, which throws beyond 4 GB: such pieces are never written, but their size must be told. */
 function prefix(field: number, bytes: number): Uint8Array {
-  return new BinaryWriter().tag(field, WireType.LengthDelimited).uint32(bytes).finish();
+  return new BinaryWriter().tag(field, WireType.LengthDelimited).uint64(BigInt(bytes)).finish();
 }
 
 /** The bytes of an ONNX file. One copy of every tensor is made; see {@link encodeModel} to avoid that. */
-export function writeModel(model: Model): Uint8Array {
-  const parts = encodeModel(model);
+export function writeModel(model: Model, where = 'onnx', tooLarge: TooLarge = TOO_LARGE): Uint8Array {
+  const parts = encodeModel(model, where, tooLarge);
   const out = new Uint8Array(parts.reduce((sum, p) => sum + p.byteLength, 0));
   let at = 0;
   for (const part of parts) {

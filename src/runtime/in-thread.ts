@@ -4,8 +4,8 @@
  */
 import { SecateurError } from '../core/errors.ts';
 import type { Model } from '../onnx/model.ts';
-import { writeModel } from '../onnx/proto.ts';
 import { Engine, type Ort } from './engine.ts';
+import { modelBytes } from './model-bytes.ts';
 import { ortOptions } from './options.ts';
 import type { Backend, Feeds, Fetches, Runtime, Session, SessionOptions } from './session.ts';
 
@@ -29,7 +29,7 @@ export function inThreadRuntime(ort: unknown, options: { backend?: Backend; thre
     backend,
     threads,
     async open(model: Model | Uint8Array, o: SessionOptions = {}): Promise<Session> {
-      const bytes = model instanceof Uint8Array ? model : writeModel(model);
+      const bytes = modelBytes(model, `runtime (${backend})${o.label === undefined ? '' : `: ${o.label}`}`);
       const request = { bytes, carry: o.carry ?? {}, state: o.state ?? {}, ortOptions: ortOptions(o.threads ?? threads, o) };
       const { id, inputNames, outputNames } = await inTurn(() => engine.open(request), o.label);
       return {

@@ -5,10 +5,10 @@
 import { availableParallelism } from 'node:os';
 import { fail, SecateurError } from '../core/errors.ts';
 import type { Model } from '../onnx/model.ts';
-import { writeModel } from '../onnx/proto.ts';
 import type { ValueType, ValueTypes } from '../onnx/value-types.ts';
 import type { LowerOptions } from './lowerings/lower.ts';
 import { buffersOf, type Reply, type Request, type Unnumbered, type WorkerSetup } from './messages.ts';
+import { modelBytes } from './model-bytes.ts';
 import { ortOptions } from './options.ts';
 import type { Backend, Feeds, Fetches, Runtime, Session, SessionOptions } from './session.ts';
 import { startWorker } from './start-worker.node.ts';
@@ -183,7 +183,7 @@ export class WorkerRuntime implements Runtime {
   }
 
   async open(model: Parameters<Runtime['open']>[0], options: SessionOptions = {}): Promise<Session> {
-    const bytes = model instanceof Uint8Array ? model : writeModel(model);
+    const bytes = modelBytes(model, `runtime (${this.backend})${options.label === undefined ? '' : `: ${options.label}`}`);
     const channel = await this.#live();
     const opened = await channel
       .call<Opened>({

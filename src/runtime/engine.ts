@@ -160,5 +160,12 @@ function copyOf(tensor: Tensor): Tensor {
 }
 
 function fromOrt(tensor: OrtTensor): Tensor {
-  return { dtype: tensor.type as DType, dims: [...tensor.dims], data: tensor.data as NumericArray };
+  const data = tensor.data as NumericArray;
+  // Where there is a Float16Array (browsers), ONNX Runtime takes either and gives that; everything here holds float16 as bits.
+  const bits = tensor.type === 'float16' && !(data instanceof Uint16Array);
+  return {
+    dtype: tensor.type as DType,
+    dims: [...tensor.dims],
+    data: bits ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data,
+  };
 }

@@ -9,6 +9,10 @@ if (port === null) throw new Error('runtime worker was not started as a worker t
 const setup = workerData as WorkerSetup;
 const send = (reply: Reply, transfer: ArrayBuffer[] = []): void => port.postMessage(reply, transfer);
 
+// From Node 24 on there is a Float16Array, and then ONNX Runtime gives and takes float16 in it. Everything here holds float16 as bits in
+// a Uint16Array, on all versions alike; ONNX Runtime looks once, when it makes its first tensor.
+Reflect.deleteProperty(globalThis, 'Float16Array');
+
 let ort: Ort | undefined;
 try {
   ort = await loadOrt(setup.backend, setup.threads);

@@ -244,7 +244,7 @@ function split(g: ChannelGraph, node: Node, layout: Layout, rank: number): Chann
 function chosen(g: ChannelGraph, node: Node, layout: Layout, from: readonly number[], to: readonly number[]): ChannelStep {
   if (node.opType === 'Slice') {
     if (from[0] !== to[0]) return OTHER;
-    if (keeps(layout, from, to)) return { role: { kind: 'pool' }, out: [layout] };
+    if (keeps(layout, from, to) && !mayTurn(g, node, layout, from.length)) return { role: { kind: 'pool' }, out: [layout] };
     const [start, step] = sliceStart(g, node, layout.axis, from) ?? [];
     if (start === undefined || step === undefined || layout.span !== 1) return OTHER;
     const map = Int32Array.from({ length: to[layout.axis] }, (_, i) => layout.map[start + i * step]);
@@ -258,6 +258,18 @@ function chosen(g: ChannelGraph, node: Node, layout: Layout, from: readonly numb
   const list = g.constant(node.inputs[1]);
   if (list === undefined || layout.span !== 1 || indices.length !== 1) return OTHER;
   return { role: { kind: 'split' }, out: [{ ...layout, map: Int32Array.from(list, (i) => layout.map[i < 0 ? i + from[axis] : i]) }] };
+}
+
+/** Whether a Slice goes backwards along an axis that counts features, which keeps their number and turns them round; or cannot be known not to. */
+function mayTurn(g: ChannelGraph, node: Node, { axis, span }: Layout, rank: number): boolean {
+  if (!node.inputs[4]) return false;
+  const steps = g.constant(node.inputs[4]);
+  const axes = node.inputs[3] ? g.constant(node.inputs[3]) : steps?.map((_, i) => i);
+  if (steps === undefined || axes === undefined) return true;
+  return steps.some((step, i) => {
+    const at = axes[i] < 0 ? axes[i] + rank : axes[i];
+    return step < 0 && at >= axis && at < axis + span;
+  });
 }
 
 /** Where a Slice begins on `axis` and by what it goes on; attributes before opset 10, constant inputs since. */

@@ -11,7 +11,7 @@ import { sliceMask } from '../../src/onnx/slices.ts';
 import type { ValueTypes } from '../../src/onnx/value-types.ts';
 import { nativeRuntime } from '../../src/runtime/open.node.ts';
 import { probe } from '../../src/runtime/probe.ts';
-import { blocks, constantWeights, heads, resized, SIDE, stacked, transformer } from './cut-nets.ts';
+import { blocks, constantWeights, flipped, heads, resized, SIDE, stacked, transformer } from './cut-nets.ts';
 
 const runtime = nativeRuntime({ threads: 1 });
 afterAll(() => runtime.dispose());
@@ -111,6 +111,7 @@ const kinds: Record<string, () => Model> = {
   ...Object.fromEntries(Object.keys(heads).map((name) => [`${name} head`, () => stacked(['plain'], name, 5)])),
   transformer: () => transformer(4),
   constantWeights: () => constantWeights(2),
+  flipped,
   'opset 9': () => stacked(['shuffle', 'inverted', 'paddedShortcut'], 'averaged', 6, 9),
   'opset 11': () => stacked(['shuffle', 'gated'], 'flattenedLast', 7, 11),
 };
@@ -198,6 +199,12 @@ describe('which points there are', () => {
     const fc1 = layers.find((l) => l.layer === 'fc1.product');
     expect(fc1).toMatchObject({ channels: 6, axis: 2, dims: [2, 16, 6], activation: 'Gelu', value: 'gelu.product', zeroable: true });
     expect(layers.filter((l) => l.kind === 'join').map((l) => l.layer)).toEqual(['add1', 'add2']);
+  });
+
+  it('channels that are turned round are found again', async () => {
+    const [conv] = await pointsOf(flipped());
+    expect([...conv.ends[0].layout.map]).toEqual([4, 3, 2, 1, 0]);
+    expect(whyNotCompact(conv, [0])).toBe('node "flip" (Slice) picks channels by number');
   });
 
   it('through a shuffle the channels are found again', async () => {

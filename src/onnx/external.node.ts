@@ -110,14 +110,24 @@ export function badLocation(location: string): string | undefined {
   return undefined;
 }
 
+/** Caches of downloads, such as Hugging Face's, keep files elsewhere and links to them in the model's folder. */
+const COPY = 'a copy of model and data in one folder (cp -L)';
+
 /** Opens a plain file below `folder`. What is opened has been checked, not only what had the name before. */
 function openContained(folder: string, location: string, where: string): number {
-  const outside = (got: string): never =>
-    fail({ where, what: `external data "${location}" lies outside the folder of the model`, expected: `a file below ${folder}`, got });
+  const outside = (got: string, hint?: string): never =>
+    fail({
+      where,
+      what: `external data "${location}" lies outside the folder of the model`,
+      expected: `a file below ${folder}`,
+      got,
+      hint,
+    });
   const bad = badLocation(location);
   if (bad !== undefined) return outside(bad);
   const path = resolve(folder, location);
-  const own = (got: string): never => fail({ where, what: `external data "${location}"`, expected: 'a plain file of its own', got });
+  const own = (got: string, hint?: string): never =>
+    fail({ where, what: `external data "${location}"`, expected: 'a plain file of its own', got, hint });
   let real: string;
   try {
     lstatSync(path);
@@ -125,11 +135,11 @@ function openContained(folder: string, location: string, where: string): number 
   } catch (cause) {
     return fail({ where, what: `external data "${location}" is missing`, expected: `the file ${path}`, cause });
   }
-  if (!real.startsWith(join(folder, sep))) return outside(`a link to ${real}`);
+  if (!real.startsWith(join(folder, sep))) return outside(`a link to ${real}`, COPY);
   // A device may do something when it is opened, so it is not.
   const found = lstatSync(real);
   if (!found.isFile()) return own('something else');
-  if (found.nlink > 1) return own('a hard link');
+  if (found.nlink > 1) return own('a hard link', COPY);
   let handle: number;
   try {
     handle = openSync(real, READ_ONLY);
@@ -139,7 +149,7 @@ function openContained(folder: string, location: string, where: string): number 
   try {
     const stat = fstatSync(handle);
     if (!stat.isFile()) own('something else');
-    if (stat.nlink > 1) own('a hard link');
+    if (stat.nlink > 1) own('a hard link', COPY);
     // A folder on the way may have become a link since: then the name leads elsewhere now, or what was opened is not what it names.
     const again = realpathSync(path);
     const named = lstatSync(again);

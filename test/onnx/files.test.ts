@@ -146,12 +146,16 @@ describe('external data', () => {
     await expect(load({ location: at('secret') })).rejects.toThrow(`${start()} "${at('secret')}" ${where} an absolute path.`);
     await expect(load({})).rejects.toThrow(`${start()} "" ${where} no path.`);
     await load({ location: 'weights/w.bin' });
+    // As the cache of Hugging Face has them.
+    const copy = 'Try a copy of model and data in one folder (cp -L).';
     symlinkSync(at('secret'), at('model', 'link'));
-    await expect(load({ location: 'link' })).rejects.toThrow(`${start()} "link" ${where} a link to ${at('secret')}.`);
+    await expect(load({ location: 'link' })).rejects.toThrow(`${start()} "link" ${where} a link to ${at('secret')}. ${copy}`);
     symlinkSync(folder, at('model', 'up'));
-    await expect(load({ location: 'up/secret' })).rejects.toThrow(`${start()} "up/secret" ${where} a link to ${at('secret')}.`);
+    await expect(load({ location: 'up/secret' })).rejects.toThrow(`${start()} "up/secret" ${where} a link to ${at('secret')}. ${copy}`);
     linkSync(at('secret'), at('model', 'hard'));
-    await expect(load({ location: 'hard' })).rejects.toThrow(`${start()} "hard", expected a plain file of its own, got a hard link.`);
+    await expect(load({ location: 'hard' })).rejects.toThrow(
+      `${start()} "hard", expected a plain file of its own, got a hard link. ${copy}`,
+    );
     await expect(load({ location: 'weights' })).rejects.toThrow(
       `${start()} "weights", expected a plain file of its own, got something else.`,
     );

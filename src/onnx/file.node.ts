@@ -80,7 +80,14 @@ export async function hashModel(path: string, model: Model): Promise<string> {
  */
 export async function saveModel(path: string, model: Model): Promise<void> {
   const spill = `${basename(path)}.data`;
-  const nameOf = (location: string): string => (isFreeDataName(path, location) ? location : spill);
+  // Where a file system takes `A.data` and `a.data` for one file, the second would be written over the first: they become one file.
+  const names = new Map([[spill.toLowerCase(), spill]]);
+  const nameOf = (location: string): string => {
+    const name = isFreeDataName(path, location) ? location : spill;
+    const before = names.get(name.toLowerCase());
+    if (before === undefined) names.set(name.toLowerCase(), name);
+    return before ?? name;
+  };
   const { parts, files } = encodeWithExternal(model, { spill, nameOf, where: path });
   const beside = (file: ExternalFile) => ({ target: join(dirname(path), file.location), content: filled(file) });
   const whole = [...files.map(beside), { target: path, content: parts }];
@@ -111,7 +118,8 @@ export async function saveModel(path: string, model: Model): Promise<void> {
  * that name is there. Otherwise a model could have files overwritten that it was never given.
  */
 function isFreeDataName(path: string, location: string): boolean {
-  if (!/^[\w][\w.-]*\.(data|bin|weights?|onnx_data|pb)$/.test(location) || location === basename(path)) return false;
+  if (!/^[\w][\w.-]*\.(data|bin|weights?|onnx_data|pb)$/.test(location)) return false;
+  if (location.toLowerCase() === basename(path).toLowerCase()) return false;
   return lstatSync(join(dirname(path), location), { throwIfNoEntry: false }) === undefined;
 }
 

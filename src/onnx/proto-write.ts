@@ -368,9 +368,10 @@ function moveOut(
     const head = headOf(model.graph.initializers.get(p.name)!, old ?? p);
     head.name = p.name;
     head.dataLocation = TensorProto_DataLocation.EXTERNAL;
-    // A checksum is of the whole file, so it goes as soon as one tensor of the file is another.
+    // A checksum is of the whole file, so it goes as soon as one tensor of the file is another, or of another file.
     const same = [...places].every(([name, other]) => other.location !== place.location || untouched(name));
-    head.externalData = externalEntries(place, old?.externalData ?? [], same && locations.get(place.location) === place.location);
+    const alone = [...locations].every(([from, to]) => to !== place.location || from === to);
+    head.externalData = externalEntries(place, old?.externalData ?? [], same && alone);
     return head;
   });
   return { graph: tensors.length === 0 ? graph : edited(GraphProtoSchema, graph, { initializer }), files };

@@ -178,6 +178,33 @@ describe('external data', () => {
     expect((await loadModel(at('out', 'model.onnx'))).graph.initializers.get('a')).toEqual(f32([0, 1, 2, 3], [4]));
   });
 
+  it.skipIf(process.platform !== 'linux')('is one file where names differ in nothing but their case', async () => {
+    const entries = (location: string) => ({ location, checksum: location });
+    const names = ['A.data', 'a.data', 'MODEL.onnx.data', 'sub/w.bin'];
+    mkdirSync(at('in', 'sub'));
+    for (const [i, name] of names.entries()) writeFileSync(at('in', name), numbers(4, i + 1));
+    const tensors = names.map((name, i): Outside => ({ name: `t${i}`, n: 4, entries: entries(name) }));
+    writeFileSync(at('in', 'net.onnx'), file(tensors));
+    const model = await loadModel(at('in', 'net.onnx'));
+    await saveModel(at('out', 'model.onnx'), model);
+    expect(readdirSync(at('out')).sort()).toEqual(['A.data', 'model.onnx', 'model.onnx.data']);
+    const back = await loadModel(at('out', 'model.onnx'));
+    for (const i of names.keys()) {
+      expect(back.graph.initializers.get(`t${i}`)).toEqual(f32([0, i + 1, 2 * (i + 1), 3 * (i + 1)], [4]));
+    }
+    const keys = parse(at('out', 'model.onnx')).graph!.initializer.map((t) =>
+      t.externalData
+        .map((e) => e.key)
+        .sort()
+        .join(' '),
+    );
+    expect(keys).toEqual(['location', 'location offset', 'location', 'location offset']);
+    // The model itself is such a name too.
+    writeFileSync(at('in', 'net.onnx'), file([{ name: 't', n: 4, entries: { location: 'A.data' } }]));
+    await saveModel(at('out2', 'a.DATA'), await loadModel(at('in', 'net.onnx')));
+    expect(readdirSync(at('out2')).sort()).toEqual(['a.DATA', 'a.DATA.data']);
+  });
+
   it('holds the large tensors of a model that is too large for one file', () => {
     const many = [1, 2, 3].map((i): Outside => ({ name: `t${i}`, n: 2000, entries: {} }));
     const model = readModel(file([...many, { name: 'small', n: 2, entries: {} }]));

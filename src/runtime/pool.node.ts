@@ -78,10 +78,11 @@ class Channel {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     const call = ++this.#calls;
     return new Promise<T>((resolve, reject) => {
+      // Throws, which rejects, where it holds what cannot be sent: then no answer is due.
+      this.#worker.postMessage({ ...request, call } as Request, transfer);
       this.#waiting.set(call, { resolve: resolve as Waiting['resolve'], reject });
       // A process must not end while an answer is due, and must not be kept alive by an idle worker.
       this.#worker.ref();
-      this.#worker.postMessage({ ...request, call } as Request, transfer);
     });
   }
 

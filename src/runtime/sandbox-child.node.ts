@@ -24,6 +24,8 @@ function end(): never {
   process.exit();
 }
 for (const event of ['end', 'close', 'error']) pipe.on(event, end);
+// Ctrl-C in a terminal goes to all of its processes; the parent decides what becomes of this one.
+process.on('SIGINT', () => {});
 
 let worker: Worker | undefined;
 const reader = new FrameReader(Number.POSITIVE_INFINITY, (message) => {

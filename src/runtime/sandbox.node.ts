@@ -30,6 +30,10 @@ const RESERVED_MB = 512;
 const START_SECONDS = 60;
 /** How often the memory in use is looked at. */
 const POLL_MS = 50;
+/** A longer time between two looks means that this process was busy, and could not take an answer. */
+const BUSY_MS = 1000;
+/** After the process has ended, how long its pipes may stay open: something that it started may hold them. */
+const CLOSE_MS = 1000;
 /** All that is handed down; none of these is a secret. */
 const ENVIRONMENT = ['LANG', 'LC_ALL', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SystemRoot'];
 const UNSHARE = '/usr/bin/unshare';
@@ -54,6 +58,7 @@ class ChildPort extends EventEmitter implements Port {
   #waiting = 1;
   #started = false;
   #since = performance.now();
+  #looked = performance.now();
   #killed: 'memory' | 'time' | 'closed' | SecateurError | undefined;
   readonly #watch: NodeJS.Timeout;
   readonly #ended: Promise<void>;
@@ -98,15 +103,17 @@ class ChildPort extends EventEmitter implements Port {
       this.#child.once('error', (cause) => ended(null, null, cause));
       this.#child.once('close', (code, signal) => ended(code, signal));
     });
+    closeAfterExit(this.#child, CLOSE_MS);
     this.#watch = setInterval(() => this.#look(), POLL_MS);
     for (const piece of encodeFrame(setup)) this.#pipe.write(piece);
   }
 
   postMessage(message: unknown, transfer: readonly ArrayBuffer[] = []): void {
-    if (this.#waiting++ === 0) this.#since = performance.now();
     // Buffers that are given away are ours to write from; of others a copy is made, because the pipe takes its time.
     const own = new Set<ArrayBufferLike>(transfer.map((buffer) => buffer));
     const pieces = encodeFrame(message).map((piece) => (own.has(piece.buffer) ? detached(piece) : piece.slice()));
+    // Not before the message is whole: what cannot be sent has no answer.
+    if (this.#waiting++ === 0) this.#since = performance.now();
     for (const piece of pieces) this.#pipe.write(piece);
   }
 
@@ -153,7 +160,11 @@ class ChildPort extends EventEmitter implements Port {
   #look(): void {
     if (this.#killed !== undefined || this.#child.pid === undefined) return;
     const seconds = this.#started ? this.#limits.seconds : Math.max(START_SECONDS, this.#limits.seconds);
-    if (this.#waiting > 0 && performance.now() - this.#since > seconds * 1000) {
+    const now = performance.now();
+    // Timers come before pipes: after a long computation on this side an answer may lie there that has not been looked at.
+    if (now - this.#looked > BUSY_MS) this.#since = Math.min(now, this.#since + now - this.#looked);
+    this.#looked = now;
+    if (this.#waiting > 0 && now - this.#since > seconds * 1000) {
       this.#kill('time');
       return;
     }
@@ -200,6 +211,20 @@ class ChildPort extends EventEmitter implements Port {
   }
 }
 
+/**
+ * Closes our ends of a process's pipes a while after it has ended, so that its `close` event comes even where a process that it started
+ * holds the other ends. What it has written by then is read.
+ */
+export function closeAfterExit(child: ChildProcess, milliseconds: number): void {
+  child.once('exit', () => {
+    const timer = setTimeout(() => {
+      for (const stream of child.stdio) stream?.destroy();
+    }, milliseconds);
+    timer.unref();
+    child.once('close', () => clearTimeout(timer));
+  });
+}
+
 const OUT_OF_MEMORY = /bad_alloc|failed to allocate memory|out of memory|array buffer allocation failed|cannot allocate memory|\bOOM\b/i;
 
 /** The bytes in a buffer of our own, the caller's emptied, as `postMessage` of a worker does it. */
@@ -220,11 +245,12 @@ function childArguments(): string[] {
  * The command behind the limits that a shell can set: on Linux of memory that is reserved for data (V8's large reservations of addresses
  * do not count there), of files written (none), no core files, and no network where user namespaces are allowed.
  */
-function limited(command: readonly string[], megabytes: number): [string, string[]] {
+export function limited(command: readonly string[], megabytes: number): [string, string[]] {
   if (process.platform !== 'linux' || !existsSync('/bin/sh')) return [command[0], command.slice(1)];
   const kilobytes = Math.ceil((megabytes * 1e6) / 1024);
   const script = [
-    `ulimit -c 0; ulimit -d ${kilobytes} || exit 71`,
+    // Where the system has set a lower one already it cannot be raised, and need not be.
+    `ulimit -c 0; ulimit -d ${kilobytes} 2>/dev/null || [ "$(ulimit -d)" -le ${kilobytes} ] 2>/dev/null || exit 71`,
     fromSources() ? '' : 'ulimit -f 0',
     `if ${UNSHARE} -rn true 2>/dev/null; then exec ${UNSHARE} -rn "$@"; fi`,
     'exec "$@"',

@@ -1,9 +1,11 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { f32, i64, type Tensor } from '../../src/core/tensor.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
 import { encodeFrame, FrameReader } from '../../src/runtime/frames.node.ts';
 import { sandboxedRuntime } from '../../src/runtime/open.node.ts';
+import { closeAfterExit, limited } from '../../src/runtime/sandbox.node.ts';
 import { runtimeConformance } from './conformance.ts';
 
 const limits = { threads: 1, memoryMB: 600, seconds: 60 };
@@ -94,6 +96,51 @@ describe('a model that goes too far', () => {
       await own.dispose();
     }
     if (folder !== '') expect(existsSync(folder)).toBe(false);
+  });
+
+  it('is not stopped for what the process that asks is busy with, for what cannot be sent, or for Ctrl-C', async () => {
+    const own = sandboxedRuntime({ ...limits, seconds: 2 });
+    try {
+      const b = new GraphBuilder();
+      b.output(b.op('Relu', [b.input('x', 'float32', [2])], {}, { name: 'y' }), 'float32', [2]);
+      const session = await own.open(b.build());
+      const { pid } = own.worker as unknown as { pid: number };
+      process.kill(pid, 'SIGINT');
+      const answer = session.run({ x });
+      // The answer is in the pipe long before this thread looks.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
+      expect([...(await answer).y.data]).toEqual([1, 2]);
+      const unsendable = { ...x, data: new Date() } as unknown as Tensor;
+      await expect(session.run({ x: unsendable })).rejects.toThrow('a object does not fit into a frame');
+      // Nothing is waited for now.
+      await new Promise((later) => setTimeout(later, 2500));
+      expect([...(await session.run({ x })).y.data]).toEqual([1, 2]);
+      expect((own.worker as unknown as { pid: number }).pid).toBe(pid);
+    } finally {
+      await own.dispose();
+    }
+  });
+
+  it.skipIf(process.platform === 'win32')('is over when its process is, whatever that has started', async () => {
+    const child = spawn('/bin/sh', ['-c', 'sleep 60 & echo $!'], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+    let said = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    closeAfterExit(child, 100);
+    await new Promise((closed) => child.once('close', closed));
+    const left = Number(said);
+    // Throws where it has ended.
+    expect(() => process.kill(left, 0)).not.toThrow();
+    process.kill(left);
+  });
+
+  it.skipIf(process.platform !== 'linux')('starts where the system allows less memory than the limit', () => {
+    const [command, args] = limited(['/bin/sh', '-c', 'ulimit -d'], 1000);
+    const within = (first: string): string =>
+      execFileSync('/bin/sh', ['-c', `${first}exec "$0" "$@"`, command, ...args], { encoding: 'utf8' });
+    expect(within('')).toBe(`${Math.ceil(1e9 / 1024)}\n`);
+    expect(within('ulimit -d 500000; ')).toBe('500000\n');
   });
 
   it('limits that are none are told', () => {

@@ -2,7 +2,6 @@
 import type { NodeState } from '../grad/trainability.ts';
 import { type Checkup, checkup, type LayerState } from '../inspect/checkup.ts';
 import { describe } from '../onnx/describe.ts';
-import { loadModel } from '../onnx/file.node.ts';
 import { imageInput } from '../onnx/image-input.ts';
 import type { SpecOverrides } from '../onnx/spec.ts';
 import { trueInputs } from '../onnx/spec.ts';
@@ -10,10 +9,11 @@ import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
 import { workingModel } from '../runtime/working-model.ts';
 import type { Outcome } from './command.node.ts';
+import { readModelFile, type Trust } from './shared.node.ts';
 
 /** Throws SecateurError where the reader refuses the file or ONNX Runtime does not run it. */
-export async function doctorModel(path: string, spec: SpecOverrides, open: () => Promise<Runtime>): Promise<Outcome> {
-  const model = await loadModel(path);
+export async function doctorModel(path: string, spec: SpecOverrides, trust: Trust, open: () => Promise<Runtime>): Promise<Outcome> {
+  const model = await readModelFile(path, trust);
   const runtime = await open();
   const [info] = trueInputs(model);
   const dims = ((): readonly number[] | undefined => {

@@ -43,7 +43,7 @@ export const doctor = defineCommand({
   async run(context, { model, out, ...o }) {
     if (model !== undefined) {
       const { doctorModel } = await import('./doctor-model.node.ts');
-      return withRuntime(context, o, false, (open) => doctorModel(model, specOverrides(o), open));
+      return withRuntime(context, o, false, (open) => doctorModel(model, specOverrides(o), o, open));
     }
     const backends = [await backend('native'), await backend('wasm')];
     const works = backends.filter((b) => b.ok);

@@ -19,14 +19,14 @@ export interface OpenedModel extends Pick<WorkingModel, 'model' | 'fixed' | 'res
  * way, or could not be, is said as notes.
  */
 export async function openNetwork(context: Context, work: Work, path: string, spec: SpecOverrides): Promise<OpenedModel> {
-  const { model, sha256 } = await openModel(path, work.limits);
+  const { model, sha256 } = await openModel(path, work.trust);
   work.inputs.model = sha256;
   return work.step('opening the model', () => prepared(context, work, model, sha256, spec));
 }
 
 /** The same for classifiers. Throws SecateurError for a network that is none, with what it is instead. */
 export async function openClassifier(context: Context, work: Work, path: string, spec: SpecOverrides): Promise<OpenedModel> {
-  const { model, sha256 } = await openModel(path, work.limits);
+  const { model, sha256 } = await openModel(path, work.trust);
   work.inputs.model = sha256;
   const said = spec.logits !== undefined || model.metadata.has('secateur.logits');
   if (!said) checkClassifier(path, whyNotClassifier(model));

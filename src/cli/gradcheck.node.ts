@@ -4,13 +4,12 @@ import { formatDims } from '../core/shapes.ts';
 import { loadNpz } from '../data/npz.node.ts';
 import { compareWithGolden, type TensorCheck } from '../inspect/gradcheck.ts';
 import { checkByDifferences, type DifferenceCheck } from '../inspect/gradcheck-differences.ts';
-import { loadModel } from '../onnx/file.node.ts';
 import type { Model } from '../onnx/model.ts';
 import { trueInputs } from '../onnx/spec.ts';
 import type { Runtime } from '../runtime/session.ts';
 import { workingModel } from '../runtime/working-model.ts';
 import { defineCommand, type Outcome } from './command.node.ts';
-import { modelField, runtimeFields, seedField, untrustedFields, withRuntime } from './shared.node.ts';
+import { modelField, readModelFile, runtimeFields, seedField, untrustedFields, withRuntime } from './shared.node.ts';
 
 export const gradcheck = defineCommand({
   name: 'gradcheck',
@@ -55,7 +54,7 @@ export const gradcheck = defineCommand({
     withRuntime(context, o, false, async (open) => {
       const { tolerance, batchNorm, logits, freezeBefore } = o;
       const common = { tolerance, batchNorm, logits, freezeBefore };
-      const file = await loadModel(o.model);
+      const file = await readModelFile(o.model, o);
       if (o.golden !== undefined) {
         context.progress.step('reading the golden file');
         const golden = await loadNpz(o.golden);

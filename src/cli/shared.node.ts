@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { z } from 'zod';
-import { fail } from '../core/errors.ts';
+import { fail, SecateurError } from '../core/errors.ts';
 import { type ClassMatching, matchClasses } from '../data/classes.ts';
 import type { Dataset, Role } from '../data/dataset.ts';
 import type { Fit } from '../data/fit.ts';
@@ -96,6 +96,20 @@ function sandboxOf(o: Trust): Partial<SandboxLimits> | undefined {
 /** What the file itself may ask of the reader. */
 export const readingLimits = (o: Trust): Limits => (isUntrusted(o) ? UNTRUSTED : TRUSTED);
 
+/**
+ * Reads a model's file, which may ask as much of the reader as the flags allow.
+ * @throws SecateurError as `loadModel` does; where the file is refused for having more parts than a stranger's may, with the flag that lifts this
+ */
+export async function readModelFile(path: string, o: Trust = {}): Promise<Model> {
+  try {
+    return await loadModel(path, readingLimits(o));
+  } catch (error) {
+    if (!isUntrusted(o) || !(error instanceof SecateurError && error.parts.what === 'too many parts')) throw error;
+    const flag = o.untrusted === true ? 'the same without --untrusted' : '--trusted';
+    throw new SecateurError({ ...error.parts, hint: `${flag}, if you know where the file is from` });
+  }
+}
+
 export const seedField = {
   seed: z.number().int().min(0).default(1).meta({ description: 'all randomness comes from it: same seed, same machine, same result' }),
 };
@@ -185,7 +199,7 @@ export async function loadAttackerParts(
 async function load(o: Loading, { context, model }: Loader): Promise<LoadedData> {
   const note = (text: string): void => context.progress.line(`note: ${text}`);
   const overrides = specOverrides(o);
-  const network = typeof model === 'string' ? await loadModel(model) : model;
+  const network = typeof model === 'string' ? await readModelFile(model) : model;
   const spec = network && readSpec(network, overrides);
   const size = preparedSize(overrides.preprocess ?? undefined);
   const without: Fit | undefined = overrides.preprocess
@@ -243,8 +257,8 @@ function missing(uri: string, what: 'training' | 'test'): never {
 }
 
 /** Reads a model, with what it is made of for run.json. */
-export async function openModel(path: string, limits: Limits = TRUSTED): Promise<{ model: Model; sha256: string }> {
-  const model = await loadModel(path, limits);
+export async function openModel(path: string, o: Trust = {}): Promise<{ model: Model; sha256: string }> {
+  const model = await readModelFile(path, o);
   return { model, sha256: await hashModel(path, model) };
 }
 

@@ -3,7 +3,6 @@ import { SecateurError } from '../core/errors.ts';
 import type { Result, Table } from '../evaluate/result.ts';
 import { cloneModel } from '../onnx/edit.ts';
 import { saveModel } from '../onnx/file.node.ts';
-import type { Limits } from '../onnx/limits.ts';
 import type { Model } from '../onnx/model.ts';
 import { readSpec, writeSpec } from '../onnx/spec.ts';
 import type { ReportMedia } from '../report/media.ts';
@@ -11,7 +10,7 @@ import type { Runtime } from '../runtime/session.ts';
 import { DivergedError } from '../train/loop.ts';
 import type { Context, Outcome } from './command.node.ts';
 import { machineName, RunFolder } from './run-folder.node.ts';
-import { readingLimits, specOverrides, type Trust, versions, withRuntime } from './shared.node.ts';
+import { specOverrides, type Trust, versions, withRuntime } from './shared.node.ts';
 
 /** The flags that this needs. */
 interface WorkOptions extends Trust {
@@ -42,7 +41,7 @@ export interface Work {
   runtime(): Promise<Runtime>;
   readonly folder: RunFolder;
   /** How much of a model's file is believed. */
-  readonly limits: Limits;
+  readonly trust: Trust;
   /** name -> sha-256 of what the run was made from. */
   readonly inputs: Record<string, string>;
   /** Does one part of the work, under its name on the progress line, and keeps its time and memory. */
@@ -103,7 +102,7 @@ export async function inRunFolder<O extends WorkOptions>(
       const findings = await work({
         runtime,
         folder,
-        limits: readingLimits(options),
+        trust: options,
         inputs,
         async step(title, part) {
           const began = performance.now();

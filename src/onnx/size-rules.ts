@@ -52,6 +52,8 @@ const value = <T extends Attribute['type']>(node: Node, name: string, type: T): 
   return a?.type === type ? (a.value as never) : undefined;
 };
 const int = (node: Node, name: string, otherwise: number): number => value(node, name, 'int') ?? otherwise;
+/** As {@link int}, with those beyond 2^53, which stand for "to the end". */
+const position = (node: Node, name: string, otherwise: number): number => Number(value(node, name, 'bigint') ?? int(node, name, otherwise));
 const ints = (node: Node, name: string): readonly number[] | undefined => value(node, name, 'ints');
 const floats = (node: Node, name: string): readonly number[] | undefined => value(node, name, 'floats');
 
@@ -210,10 +212,20 @@ const gather: Rule = (node, [data, indices]) => {
   return [size(data.dims.toSpliced(axis, 1, ...indices.dims), data, picked)];
 };
 
+/** From opset 15 on with a first and a last dimension, counted from the end where they are negative. */
+const shapeOf: Rule = (node, [x]) => {
+  if (x?.dims === undefined) return [{ ...UNKNOWN, dtype: 'int64' }];
+  const { length } = x.dims;
+  // As slice() counts.
+  const part = x.dims.slice(position(node, 'start', 0), position(node, 'end', length));
+  return [{ ...size([part.length], undefined, part.every((d) => d !== null) ? part : undefined), dtype: 'int64' }];
+};
+
 const reshape: Rule = (node, [x, shape]) => {
   const to = shape === undefined ? ints(node, 'shape') : shape.values;
   if (to === undefined) return [size(undefined, x, x?.values)];
-  const kept = to.map((d, i) => (d === 0 ? (x?.dims?.[i] ?? null) : d < 0 ? null : d));
+  const zeroKeeps = int(node, 'allowzero', 0) === 0;
+  const kept = to.map((d, i) => (d === 0 && zeroKeeps ? (x?.dims?.[i] ?? null) : d < 0 ? null : d));
   if (x?.dims === undefined || x.dims.includes(null)) return [size(kept, x, x?.values)];
   const rest = kept.reduce<number>((n, d) => n * (d ?? 1), 1);
   const all = sizeOf(x.dims as number[]);
@@ -338,7 +350,7 @@ export const SIZE_RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['HammingWindow', window],
   ['BlackmanWindow', window],
   ['MelWeightMatrix', (_, [bins, length]) => [size([(length?.values?.[0] ?? 0) / 2 + 1, bins?.values?.[0] ?? null])]],
-  ['Shape', (_, [x]) => [{ ...size(x?.dims && [x.dims.length]), dtype: 'int64', ...wholeShape(x?.dims) }]],
+  ['Shape', shapeOf],
   ['Conv', windowed(outChannels)],
   ['FusedConv', windowed(outChannels)],
   ['ConvTranspose', windowed((node, [, w]) => (w?.dims?.[1] ?? 0) * int(node, 'group', 1) || undefined, true)],
@@ -366,9 +378,6 @@ export const SIZE_RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
     ],
   ],
 ]);
-
-const wholeShape = (dims: Dims | undefined): { values?: readonly number[] } =>
-  dims?.every((d) => d !== null) ? { values: dims as readonly number[] } : {};
 
 function permuted(dims: Dims, perm: readonly number[] | undefined): Dims {
   if (perm === undefined) return dims.toReversed();

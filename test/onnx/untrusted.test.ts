@@ -253,6 +253,39 @@ describe('sizes that can be told', () => {
     expect(usedValues({ ...node, attributes: new Map([['then_branch', { type: 'graph', value: branch }]]) }).length).toBe(many + 1);
   });
 
+  it.each<[string, Record<string, number | bigint>, string]>([
+    ['from its start', { end: 2 }, '[200000,300000]'],
+    ['to its end', { start: -2 }, '[400000,500000]'],
+    ['between', { start: 1, end: -1 }, '[300000,400000]'],
+    ['from before its start to beyond its end', { start: -9, end: 2n ** 63n - 1n }, '[200000,300000,400000,500000]'],
+  ])('of a part of a shape, %s', (_, positions, dims) => {
+    const b = new GraphBuilder();
+    const part = b.op('Shape', [b.input('x', 'float32', [20, 30, 40, 50])]);
+    b.op('ConstantOfShape', [b.op('Mul', [part, b.initializer('k', i64([10_000]))])], {}, { name: 'y' });
+    const net = b.build();
+    for (const [name, at] of Object.entries(positions)) {
+      net.graph.nodes[0].attributes.set(name, typeof at === 'number' ? { type: 'int', value: at } : { type: 'bigint', value: at });
+    }
+    expect(() => checkSizes(net, 'net')).toThrow(`(node "y"): value too large, expected at most 4295 MB, got ${dims}`);
+  });
+
+  it('and not of the rest of a shape, nor of an empty tensor', () => {
+    // A class token for each picture of a fixed batch: the shape's first number alone, before two others.
+    const token = sizes((b) => {
+      const batch = b.op('Shape', [b.input('x', 'float32', [32, 3, 224, 224])], { end: 1 });
+      const shape = b.op('Concat', [batch, b.initializer('rest', i64([1, 768]))], { axis: 0 });
+      b.output(b.op('Expand', [b.initializer('token', f32(new Float32Array(768), [1, 1, 768])), shape]), 'float32', [32, 1, 768]);
+    });
+    expect(token).not.toThrow();
+    const wide = (allowzero: number) =>
+      sizes((b) => {
+        const to = b.op('Reshape', [b.input('z', 'float32', [70_000, 0]), b.initializer('to', i64([0, 70_000]))], { allowzero });
+        b.output(to, 'float32', [0, 70_000]);
+      });
+    expect(wide(1)).not.toThrow();
+    expect(wide(0)).toThrow('value too large, expected at most 4295 MB, got [70000,70000]');
+  });
+
   it('and nothing that a classifier does', () => {
     const b = new GraphBuilder();
     const x = b.input('x', 'float32', ['N', 3, 224, 224]);

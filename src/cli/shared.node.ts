@@ -18,6 +18,7 @@ import { openRuntime } from '../runtime/open.node.ts';
 import { SANDBOX_DEFAULTS, type SandboxLimits } from '../runtime/sandbox.node.ts';
 import type { Runtime } from '../runtime/session.ts';
 import type { Context } from './command.node.ts';
+import { kebab } from './options.node.ts';
 import { type SpecValues, specOverrides } from './preprocess.node.ts';
 import { version } from './run.node.ts';
 
@@ -89,6 +90,17 @@ export interface Trust {
 
 const isUntrusted = (o: Trust): boolean => o.untrusted ?? o.trusted === false;
 
+/**
+ * Limits are kept by the process that an untrusted model runs in; where there is none they would do nothing.
+ * @throws SecateurError (exit code 2) where one was asked for all the same
+ */
+export function refuseIdleLimits({ given }: Pick<Context, 'given'>, o: Trust): void {
+  const idle = isUntrusted(o) ? undefined : (['memoryLimit', 'timeLimit'] as const).find((key) => given.has(key));
+  if (idle === undefined) return;
+  const hint = o.trusted === true ? 'the same without --trusted' : '--untrusted as well';
+  fail({ where: `--${kebab(idle)}`, what: 'has no effect on a trusted model', hint, exitCode: 2 });
+}
+
 function sandboxOf(o: Trust): Partial<SandboxLimits> | undefined {
   return isUntrusted(o) ? { memoryMB: o.memoryLimit, seconds: o.timeLimit } : undefined;
 }
@@ -131,6 +143,7 @@ export async function withRuntime<T>(
   tune: boolean,
   work: (runtime: () => Promise<Runtime>) => Promise<T>,
 ): Promise<T> {
+  refuseIdleLimits(context, o);
   const { progress } = context;
   let measured = false;
   const open = () =>

@@ -10,7 +10,7 @@ import type { Runtime } from '../runtime/session.ts';
 import { DivergedError } from '../train/loop.ts';
 import type { Context, Outcome } from './command.node.ts';
 import { machineName, RunFolder } from './run-folder.node.ts';
-import { specOverrides, type Trust, versions, withRuntime } from './shared.node.ts';
+import { refuseIdleLimits, specOverrides, type Trust, versions, withRuntime } from './shared.node.ts';
 
 /** The flags that this needs. */
 interface WorkOptions extends Trust {
@@ -77,6 +77,7 @@ export async function inRunFolder<O extends WorkOptions>(
   work: (w: Work) => Promise<Findings>,
 ): Promise<Outcome> {
   const { command, options } = setup;
+  refuseIdleLimits(context, options);
   const name = command.replaceAll(' ', '-');
   const folder = setup.resume ?? (await RunFolder.create(options.out, name, options.force));
   const keep = setup.resume ? () => {} : context.cleanUp(() => folder.discard());

@@ -251,6 +251,29 @@ describe('flags that do not fit', () => {
     expect(await failing(code, ...argv)).toMatch(message);
   });
 
+  test.each([
+    [['prune', model, ...DATA, '--memory-limit', '100'], '--memory-limit', '--untrusted as well'],
+    [['finetune', model, ...DATA, '--time-limit', '5'], '--time-limit', '--untrusted as well'],
+    [['fineprune', model, ...DATA, '--memory-limit', '100', '--time-limit', '5'], '--memory-limit', '--untrusted as well'],
+    [['evaluate', model, ...DATA, '--time-limit', '60'], '--time-limit', '--untrusted as well'],
+    [['inspect', model, '--trusted', '--memory-limit', '100'], '--memory-limit', 'the same without --trusted'],
+  ] as const)('limits that nobody would keep: %j', async (argv, flag, hint) => {
+    expect(await failing(2, ...argv)).toBe(`error: ${flag}: has no effect on a trusted model. Try ${hint}.`);
+  });
+
+  test('the same for commands without a run folder, and from a config file', async () => {
+    const refused = async (...argv: string[]) => {
+      const printed = await run(...argv);
+      return [printed.code, printed.out, printed.err];
+    };
+    const error = (flag: string, hint: string) => [2, '', `error: ${flag}: has no effect on a trusted model. Try ${hint}.\n`];
+    expect(await refused('gradcheck', model, '--time-limit', '5')).toEqual(error('--time-limit', '--untrusted as well'));
+    expect(await refused('doctor', model, '--trusted', '--time-limit', '5')).toEqual(error('--time-limit', 'the same without --trusted'));
+    writeFileSync(at('limits.yaml'), 'memory-limit: 500\n');
+    expect(await refused('gradcheck', model, '--config', at('limits.yaml'))).toEqual(error('--memory-limit', '--untrusted as well'));
+    rmSync(at('limits.yaml'));
+  });
+
   test('report of what is no run', async () => {
     const printed = await run('report', at('empty'));
     expect(printed).toMatchObject({ code: 2, out: '', err: `error: ${at('empty')}: not a finished run, expected a result.json in it.\n` });

@@ -1,7 +1,7 @@
 /** Before anything is cut: does the network work on the clean images at all? */
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
-import { agreement, type Better, describeFeed, findBetter, GUESSING, Trial } from '../data/chance.ts';
+import { agreement, type Better, describeChance, describeFeed, findBetter, GUESSING, Trial } from '../data/chance.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Model } from '../onnx/model.ts';
 import { readSpec, type SpecOverrides } from '../onnx/spec.ts';
@@ -38,14 +38,14 @@ export async function checkClean(context: Context, work: Work, subject: Subject,
   const found = await work.step('checking the preprocessing', async () => {
     const trial = new Trial(await work.runtime(), model, data, spec);
     const [said] = await trial.predictions([{}]);
-    const now = agreement(said, trial.labels);
+    const now = agreement(said, trial.labels, spec.labels.length);
     return { now, better: now.kappa < POOR ? await findBetter(trial, now, spec) : undefined };
   });
   const { now, better } = found;
   const guessing = now.kappa < GUESSING;
   if (!guessing && better === undefined) return;
   const among = now.n < data.count ? `${now.n} of ${data.count}` : `${now.n}`;
-  const how = guessing ? `chance for ${spec.labels.length} classes` : 'low';
+  const how = guessing ? describeChance(now, spec.labels.length) : 'low';
   const what = `clean accuracy ${percent(now.accuracy, 1)} on ${among} images is ${how}: is the preprocessing right`;
   const source = (overrides.range ?? overrides.mean ?? overrides.std) ? 'as the flags say' : 'as the model file says';
   const fed = `a network fed with ${describeFeed(spec)} (${source})`;

@@ -26,8 +26,12 @@ export interface Agreement {
   readonly n: number;
 }
 
-/** How far predictions agree with labels beyond chance; chance comes from how often each class is named, so uneven data are no problem. */
-export function agreement(predictions: ArrayLike<number>, labels: ArrayLike<number>): Agreement {
+/**
+ * How far predictions agree with labels beyond chance; chance comes from how often each class is named, so uneven data are no problem. Images of
+ * a single class cannot tell naming it from always naming it: chance is one of `classes` then.
+ * @param classes how many the network knows; default: up to the highest number among labels and predictions, two at least
+ */
+export function agreement(predictions: ArrayLike<number>, labels: ArrayLike<number>, classes?: number): Agreement {
   const n = labels.length;
   const named = new Map<number, number>();
   const there = new Map<number, number>();
@@ -40,11 +44,25 @@ export function agreement(predictions: ArrayLike<number>, labels: ArrayLike<numb
   let chance = 0;
   for (const [label, count] of there) chance += ((named.get(label) ?? 0) / n) * (count / n);
   const accuracy = right / n;
+  if (there.size === 1) chance = 1 / Math.max(2, classes ?? 1 + Math.max(...named.keys(), ...there.keys()));
   return { accuracy, chance, kappa: chance < 1 ? (accuracy - chance) / (1 - chance) : accuracy === 1 ? 1 : 0, n };
 }
 
 /** Below this a network is taken to guess: it names one image in ten rightly that chance would not. */
 export const GUESSING = 0.1;
+
+/** Far above chance: more than what comes of few images, and by more than a little. */
+const FAR_ERRORS = 3;
+const FAR_TIMES = 2;
+
+/** In words how an accuracy stands to chance: `chance for 10 classes`, or `80 times chance for 1000 classes, and low`. */
+export function describeChance({ accuracy, chance, n }: Agreement, classes: number): string {
+  const error = Math.sqrt((chance * (1 - chance)) / n);
+  const far = chance > 0 && accuracy > Math.max(FAR_TIMES * chance, chance + FAR_ERRORS * error);
+  return far
+    ? `${Number((accuracy / chance).toPrecision(2))} times chance for ${classes} classes, and low`
+    : `chance for ${classes} classes`;
+}
 
 /** A way to feed a network, and the flags that ask for it. */
 export interface Way {
@@ -174,6 +192,9 @@ export class Trial {
   }
 }
 
+/** The best of many that all guess is above chance too, the more so the fewer images there are: so many standard errors are clear. */
+const CLEAR = 3;
+
 /** What would be better than `now`, where something is: another way to feed the network, or its classes in alphabetical order. */
 export async function findBetter(trial: Trial, now: Agreement, shape: { channels: number; height: number }): Promise<Better | undefined> {
   const ways = usualWays(shape);
@@ -181,15 +202,23 @@ export async function findBetter(trial: Trial, now: Agreement, shape: { channels
   const sorted = alphabetical(trial.classes);
   const candidates: Better[] = [];
   for (const [i, predictions] of said.entries()) {
-    candidates.push({ ...agreement(predictions, trial.labels), flags: ways[i].flags });
+    candidates.push({ ...agreement(predictions, trial.labels, trial.classes.length), flags: ways[i].flags });
     if (sorted === undefined) continue;
     const labels = `--labels ${sorted.names.slice(0, 4).join(',')},... (all ${sorted.names.length} in alphabetical order)`;
     const renamed = trial.labels.map((label) => sorted.places[label]);
-    candidates.push({ ...agreement(predictions, renamed), flags: `${ways[i].flags} ${labels}` });
+    candidates.push({ ...agreement(predictions, renamed, trial.classes.length), flags: `${ways[i].flags} ${labels}` });
   }
   // the first of equals: ways stand in the order of how usual they are
   const best = candidates.reduce<Better | undefined>((a, b) => (a === undefined || b.kappa > a.kappa + 0.02 ? b : a), undefined);
-  return best !== undefined && best.kappa > Math.max(2 * GUESSING, now.kappa + 0.1) ? best : undefined;
+  if (best === undefined) return undefined;
+  const margin = Math.max(0.1, CLEAR * Math.hypot(standardError(best), standardError(now)));
+  return best.kappa > Math.max(2 * GUESSING, now.kappa + margin) ? best : undefined;
+}
+
+/** Of kappa, from how many images it comes; one right and one wrong more, so that it is not 0 where all are right. */
+function standardError({ accuracy, chance, n }: Agreement): number {
+  const p = (accuracy * n + 1) / (n + 2);
+  return Math.sqrt((p * (1 - p)) / n) / Math.max(1e-6, 1 - chance);
 }
 
 /** Where alphabetical order is another than the one the classes stand in (`10` before `2`): each class's place in it. */

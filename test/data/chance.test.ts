@@ -1,7 +1,8 @@
 /** Networks that guess, and what they should have been fed. */
 import { afterAll, describe, expect, test } from 'vitest';
+import { Rng } from '../../src/core/rng.ts';
 import { f32 } from '../../src/core/tensor.ts';
-import { agreement, describeFeed, findBetter, Trial, usualWays } from '../../src/data/chance.ts';
+import { type Agreement, agreement, describeChance, describeFeed, findBetter, Trial, usualWays } from '../../src/data/chance.ts';
 import type { Dataset } from '../../src/data/dataset.ts';
 import { makeDataset } from '../../src/data/make.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
@@ -23,6 +24,17 @@ test('agreement beyond chance', () => {
   expect(constant).toMatchObject({ accuracy: 0.7, kappa: 0 });
   expect(agreement([1, 0, 1, 0], [0, 1, 0, 1]).kappa).toBe(-1);
   expect(agreement([0, 0], [0, 0]).kappa).toBe(1);
+  // images of one class: a network that names it is right, one that names others is not
+  expect(agreement([3, 3, 3, 3], [3, 3, 3, 3], 10)).toEqual({ accuracy: 1, chance: 0.1, kappa: 1, n: 4 });
+  expect(agreement([3, 3, 3, 1], [3, 3, 3, 3], 10).kappa).toBeCloseTo(0.65 / 0.9, 10);
+  expect(agreement([1, 2, 0, 4], [3, 3, 3, 3], 10).kappa).toBeLessThan(0);
+});
+
+test('chance in words', () => {
+  const of = (accuracy: number, chance: number, n: number): Agreement => ({ accuracy, chance, kappa: 0, n });
+  expect(describeChance(of(0.08, 0.001, 256), 1000)).toBe('80 times chance for 1000 classes, and low');
+  expect(describeChance(of(0.15, 0.1, 256), 10)).toBe('chance for 10 classes');
+  expect(describeChance(of(0.25, 0.1, 16), 10)).toBe('chance for 10 classes');
 });
 
 /**
@@ -102,6 +114,28 @@ describe('the usual preprocessing that does best is named', () => {
     const { now, better } = await look(net({}, 'N', sorted), {});
     expect(now.accuracy).toBeLessThan(0.5);
     expect(better).toMatchObject({ accuracy: 1, flags: '--preprocess none --labels 0,1,10,11,... (all 12 in alphabetical order)' });
+  });
+
+  test('few images name nothing by luck, and many name what helps a little', async () => {
+    /** Ways that are right for a share of the images, one of them for more. */
+    const found = async (n: number, share: number, best: number, seed: number): Promise<boolean> => {
+      const rng = Rng.from(seed, 'luck');
+      const labels = Int32Array.from({ length: n }, () => rng.int(10));
+      const guess = (right: number): Int32Array => labels.map((label) => (rng.uniform(0, 1) < right ? label : rng.int(10)));
+      const classes = Array.from({ length: 10 }, (_, i) => String(i));
+      const predictions = async (ways: readonly unknown[]): Promise<Int32Array[]> => ways.map((_, i) => guess(i === 3 ? best : share));
+      const trial = { labels, classes, predictions } as unknown as Trial;
+      return (await findBetter(trial, agreement(guess(share), labels, 10), { channels: 3, height: 32 })) !== undefined;
+    };
+    const count = async (n: number, share: number, best: number): Promise<number> => {
+      let times = 0;
+      for (let seed = 0; seed < 50; seed++) if (await found(n, share, best, seed)) times++;
+      return times;
+    };
+    expect(await count(20, 0, 0)).toBeLessThan(5);
+    expect(await count(20, 0.2, 0.2)).toBeLessThan(5);
+    expect(await count(256, 0.1, 0.4)).toBe(50);
+    expect(await count(20, 0, 0.9)).toBe(50);
   });
 
   test('nothing is named where nothing helps', async () => {

@@ -41,7 +41,7 @@ export const evaluate = defineCommand({
       }
       const spec = specOverrides(o);
       const { model } = await openClassifier(context, work, o.model, spec);
-      const test = await work.step('reading data', () => loadTest(o, { context, model }));
+      const { data: test, notes } = await work.step('reading data', () => loadTest(o, { context, model }));
       work.inputs.test = test.sha256;
       await checkClean(context, work, { model, data: test, spec }, false);
       const {
@@ -59,9 +59,12 @@ export const evaluate = defineCommand({
       }
       return {
         line: [line, ...broken].join('  '),
-        tables: [table],
+        // in result.json and the report they stand by the numbers, on the terminal below them
+        tables: [{ ...table, notes: [...(table.notes ?? []), ...notes] }],
+        shown: [table],
+        notes,
         media: { title: 'Evaluation' },
-        json: { broken },
+        json: { broken, notes },
         exitCode: broken.length > 0 ? 3 : 0,
       };
     }),

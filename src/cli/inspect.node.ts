@@ -85,7 +85,9 @@ export const inspect = defineCommand({
 
       const data = o.data;
       const spec = specOverrides(o);
-      const images = attack ? await loadTest({ ...o, data }, { context, model }) : await loadValidation({ ...o, data }, { context, model });
+      const { data: images, notes } = attack
+        ? await loadTest({ ...o, data }, { context, model })
+        : { data: await loadValidation({ ...o, data }, { context, model }), notes: [] };
       work.inputs[images.role] = images.sha256;
       await checkClean(context, work, { model, data: images, spec }, false);
       const withTrigger = attack && images.role === 'test' ? triggered(images, attack) : undefined;
@@ -122,12 +124,12 @@ export const inspect = defineCommand({
       }));
       return {
         line: `${point.layer}: ${bad ? `${backdoor.length} backdoor neurons, ` : ''}${report.dormant.length} dormant of ${point.channels} channels`,
-        tables: [table],
+        tables: [{ ...table, notes: [words, ...notes] }],
         shown: [layerText, thinned(table)],
-        notes: lists,
+        notes: [...lists, ...notes],
         files,
         media: bad ? { ...media, activations: [{ model: 'model', layer: point.layer, channels, rule: words, n: images.count }] } : media,
-        json: { layers, layer: point.layer, backdoor: bad && backdoor, dormant: report.dormant, dead: report.dead },
+        json: { layers, layer: point.layer, backdoor: bad && backdoor, dormant: report.dormant, dead: report.dead, notes },
       };
     }),
 });

@@ -21,6 +21,7 @@ import type { Context } from './command.node.ts';
 import { kebab } from './options.node.ts';
 import { type SpecValues, specOverrides } from './preprocess.node.ts';
 import { version } from './run.node.ts';
+import { madeFromThese } from './seen.node.ts';
 
 export const modelField = {
   model: z.string().meta({ description: 'the network, an ONNX file', positional: true, placeholder: 'MODEL' }),
@@ -251,14 +252,22 @@ export async function loadValidation(o: Loading, loader: Loader): Promise<Datase
   );
 }
 
+export interface TestImages {
+  readonly data: Dataset<'test'>;
+  /** What has to stand beside every number that is measured on them. */
+  readonly notes: readonly string[];
+}
+
 /** For those who judge. Data that have no parts are all test images; that is said, because a defence may have seen them. */
-export async function loadTest(o: Loading, loader: Loader): Promise<Dataset<'test'>> {
+export async function loadTest(o: Loading & { readonly model: string }, loader: Loader): Promise<TestImages> {
   const { train, test, undivided } = await load(o, loader);
-  if (test !== undefined) return test;
+  if (test !== undefined) return { data: test, notes: [] };
   if (train === undefined || !undivided) return missing(o.data, 'test');
-  loader.context.progress.line(`note: the data have no test part: all ${train.count} images are taken for test images`);
   const all = Int32Array.from({ length: train.count }, (_, i) => i);
-  return subset(train, all, 'test') as Dataset<'test'>;
+  const data = subset(train, all, 'test') as Dataset<'test'>;
+  const note = `The data have no test part: all ${train.count} images are taken for test images.`;
+  const seen = await madeFromThese(o.model, o.data, data);
+  return { data, notes: seen === undefined ? [note] : [note, seen] };
 }
 
 function missing(uri: string, what: 'training' | 'test'): never {

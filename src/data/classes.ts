@@ -74,7 +74,9 @@ export function matchClasses<R extends Role>(
       note(`the data have ${data.classes.length} of the network's ${labels.length} classes: ${list(data.classes)}`);
     } else note(`the classes of the data stand in another order than the network's: they are matched by name`);
     const renumbered = Int32Array.from(data.labels, (label) => byName[label]);
-    return makeDataset({ ...data, labels: renumbered, classes: labels });
+    const { role, source, channels, height, width, pixels, groups } = data;
+    const parts = { role, source, channels, height, width, pixels };
+    return makeDataset({ ...parts, labels: renumbered, classes: labels, ...(groups && { groups }) });
   }
   const strangers = data.classes.filter((name) => matchByName([name], labels) === undefined);
   const elsewhere =

@@ -60,10 +60,14 @@ export function fitDataset<R extends Role>(data: Dataset<R>, fit: Fit): Dataset<
   const asked = fit.preprocess?.channels;
   if ((same && (asked === undefined || asked === channels)) || (channels !== 1 && channels !== 3)) return data;
   const where = `data: ${data.source}`;
-  const pictures = Array.from({ length: data.count }, (_, i) =>
-    fitPicture({ channels, height, width, pixels: imageAt(data, i) }, fit, where),
-  );
-  return joinPictures(pictures, { ...data, where });
+  const pictures = Array.from({ length: data.count }, (_, i) => {
+    const picture = fitPicture({ channels, height, width, pixels: imageAt(data, i) }, fit, where);
+    if (i === 0) checkRoom(data.count, picture, where);
+    return picture;
+  });
+  // not all of it at once, as that would hash the images
+  const { role, source, labels, classes, groups } = data;
+  return joinPictures(pictures, { role, source, labels, classes, ...(groups && { groups }), where });
 }
 
 interface Joining<R extends Role> {
@@ -88,11 +92,28 @@ export function joinPictures<R extends Role>(pictures: readonly Picture[], o: Jo
   checkSizes(pictures, o.name ?? (() => o.where));
   const channels = !o.colour && pictures.every((p) => p.channels === 1) ? 1 : 3;
   const shape = { channels, height, width };
+  checkRoom(pictures.length, shape, o.where);
   const size = channels * height * width;
   const pixels = new Uint8Array(pictures.length * size);
   for (const [i, picture] of pictures.entries()) pixels.set(withChannels(picture, channels as 1 | 3).pixels, i * size);
   const { role, source, labels, classes, groups } = o;
   return makeDataset({ role, source, ...shape, pixels, labels, classes, ...(groups && { groups }) });
+}
+
+/** What one array of bytes can hold. */
+const MOST_BYTES = 2 ** 32;
+
+/** Fails where `count` images of one shape are more bytes than fit into one data set. */
+export function checkRoom(count: number, shape: ImageShape, where: string): void {
+  const bytes = count * shape.channels * shape.height * shape.width;
+  if (bytes <= MOST_BYTES) return;
+  fail({
+    where,
+    what: 'too many images of this size for one data set',
+    expected: `at most ${MOST_BYTES} bytes`,
+    got: `${bytes} (${count} images of ${shapeText(shape)})`,
+    hint: 'fewer images, or --preprocess with a smaller size',
+  });
 }
 
 /** Fails where pictures differ in size. */

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { decodePicture, looksJpeg, openJpegDecoder, READ_FORMATS } from './decode.node.ts';
 import { readError } from './files.node.ts';
-import { type Fit, fitPicture } from './fit.ts';
+import { checkRoom, type Fit, fitPicture } from './fit.ts';
 import { type Picture, withChannels } from './resize.ts';
 
 export interface PictureOptions {
@@ -44,6 +44,8 @@ export async function readPictures(files: readonly PictureFile[], options: Pictu
       const whole = decodePicture(bytes, where, background);
       const cut = cutBox(whole, batch[k].box);
       pictures.push(fitPicture(channels === undefined ? cut : withChannels(cut, channels), fit, where));
+      // told before hours of decoding
+      if (pictures.length === 1) checkRoom(files.length, pictures[0], where);
     }
   }
   return pictures;

@@ -9,7 +9,7 @@ import { findColumn, LABEL_COLUMNS, PATH_COLUMNS, SPLIT_COLUMNS, type Table } fr
 import type { Dataset } from './dataset.ts';
 import { decodePicture } from './decode.node.ts';
 import { readError } from './files.node.ts';
-import { fitPicture, joinPictures } from './fit.ts';
+import { checkRoom, fitPicture, joinPictures } from './fit.ts';
 import { entries } from './folder.node.ts';
 import { type IndexedRow, type IndexOptions, readIndex } from './indexed.ts';
 import type { LoadedData } from './loaded.ts';
@@ -105,10 +105,12 @@ export async function loadStrips(path: string, table: Table, options: StripOptio
   }
   const sheets = await readSheets(most, options);
   const cut = (rows: readonly IndexedRow[]): Picture[] =>
-    rows.map((row) => {
+    rows.map((row, i) => {
       const strip = stripFor(row);
       const tile = tileOf(sheets.get(strip)!, Number(row.cells[rowAt]));
-      return options.fit ? fitPicture(tile, options.fit, `${where} line ${row.line}`) : tile;
+      const picture = options.fit ? fitPicture(tile, options.fit, `${where} line ${row.line}`) : tile;
+      if (i === 0) checkRoom(rows.length, picture, where);
+      return picture;
     });
   const pictures = { train: cut(index.train), test: cut(index.test) };
   const colour = [...pictures.train, ...pictures.test].some((picture) => picture.channels === 3);

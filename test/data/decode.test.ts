@@ -5,8 +5,9 @@ import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { fromBase64 } from '../../src/data/base64.ts';
+import { matchClasses } from '../../src/data/classes.ts';
 import { decodePicture, openJpegDecoder } from '../../src/data/decode.node.ts';
-import { fitDataset, fitPicture } from '../../src/data/fit.ts';
+import { checkRoom, fitDataset, fitPicture } from '../../src/data/fit.ts';
 import { loadData } from '../../src/data/load.node.ts';
 import { crc32, encodePng } from '../../src/data/png.ts';
 import type { Picture } from '../../src/data/resize.ts';
@@ -192,4 +193,24 @@ describe('fitting', () => {
     const grey = { preprocess: { ...how, resize: [3, 2] as [number, number], channels: 1 as const } };
     expect((await loadData(path, { fit: grey })).train).toMatchObject({ channels: 1, height: 3, width: 2 });
   });
+});
+
+test('more bytes than an array holds are refused before the work is done', async () => {
+  expect(await messageOf(() => checkRoom(50_000, { channels: 3, height: 224, width: 224 }, 'data: photos'))).toBe(
+    'data: photos: too many images of this size for one data set, expected at most 4294967296 bytes, ' +
+      'got 7526400000 (50000 images of 3x224x224). Try fewer images, or --preprocess with a smaller size.',
+  );
+  checkRoom(28_000, { channels: 3, height: 224, width: 224 }, 'data: photos');
+  const preprocess = { resize: [1000, 1000] as [number, number], interpolation: 'nearest', antialias: false } as const;
+  const many = noise('train', 5000, { height: 1, width: 1 });
+  expect(await messageOf(() => fitDataset(many, { height: 1000, width: 1000, preprocess }))).toContain(
+    'got 5000000000 (5000 images of 1x1000x1000)',
+  );
+});
+
+test('a data set made to fit is not hashed', () => {
+  const data = noise('test', 2);
+  Object.defineProperty(data, 'sha256', { enumerable: true, get: () => expect.unreachable() });
+  expect(fitDataset(data, { channels: 3 })).toMatchObject({ count: 2, channels: 3, labels: data.labels });
+  expect(matchClasses(data, ['class 2', 'class 1', 'class 0']).classes).toEqual(['class 2', 'class 1', 'class 0']);
 });

@@ -1,5 +1,5 @@
 /** A folder of pictures, one sub-folder a class; with `train/` and `test/` inside, both parts. */
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fail } from '../core/errors.ts';
 import type { Dataset, Groups, Role } from './dataset.ts';
@@ -16,19 +16,16 @@ export interface FolderOptions extends PictureOptions {
   readonly groupBy?: string;
 }
 
+/** Names in a folder, in natural order, without hidden ones; a link is what it leads to, and a file where it leads nowhere. */
 export async function entries(dir: string): Promise<{ folders: string[]; files: string[] }> {
-  const found = await readdir(dir, { withFileTypes: true }).catch((error: unknown) => readError(error, `data: ${dir}`, dir));
-  const visible = found.filter((entry) => !entry.name.startsWith('.'));
-  return {
-    folders: visible
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name)
-      .sort(naturalOrder),
-    files: visible
-      .filter((entry) => !entry.isDirectory())
-      .map((entry) => entry.name)
-      .sort(naturalOrder),
-  };
+  const all = await readdir(dir, { withFileTypes: true }).catch((error: unknown) => readError(error, `data: ${dir}`, dir));
+  const visible = all.filter((entry) => !entry.name.startsWith('.'));
+  const found: { folders: string[]; files: string[] } = { folders: [], files: [] };
+  for (const entry of visible) {
+    const target = entry.isSymbolicLink() ? await stat(join(dir, entry.name)).catch(() => entry) : entry;
+    found[target.isDirectory() ? 'folders' : 'files'].push(entry.name);
+  }
+  return { folders: found.folders.sort(naturalOrder), files: found.files.sort(naturalOrder) };
 }
 
 async function pictureFiles(dir: string): Promise<string[]> {

@@ -1,4 +1,5 @@
 /** Image folders, whole and broken. */
+import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
@@ -91,6 +92,17 @@ describe('folders that are right', () => {
     expect(train?.channels).toBe(1);
     expect([...train!.pixels]).toEqual([128, 255]);
   });
+});
+
+test('links are what they lead to', async () => {
+  const picture = write('real/cats/1.png', grey(1, 2));
+  write('linked/dog/1.png', grey(3, 4));
+  symlinkSync(join(dir, 'real/cats'), join(dir, 'linked/cat'));
+  symlinkSync(picture, join(dir, 'linked/dog/2.png'));
+  symlinkSync(join(dir, 'nowhere'), join(dir, 'linked/gone'));
+  const { train } = await loadData(join(dir, 'linked'));
+  expect(train).toMatchObject({ count: 3, classes: ['cat', 'dog'] });
+  expect([...train!.labels]).toEqual([0, 1, 1]);
 });
 
 test('groups by prefix: a name means the same in every class, digits are of their class', async () => {

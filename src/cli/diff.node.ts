@@ -5,7 +5,7 @@ import type { Result, Table } from '../evaluate/result.ts';
 import { diffModels, type GraphChange, type ModelDiff, type TensorDiff } from '../inspect/diff.ts';
 import { mostMoved } from '../inspect/tensor-diff.ts';
 import { defineCommand } from './command.node.ts';
-import { columns } from './output.node.ts';
+import { columns, oneLine } from './output.node.ts';
 import { machineName } from './run-folder.node.ts';
 import { openModel, versions } from './shared.node.ts';
 
@@ -132,7 +132,7 @@ const listed = (channels: readonly number[]): string =>
   channels.length <= 2 * NAMED ? channels.join(' ') : `${channels.slice(0, 2 * NAMED).join(' ')} ...`;
 
 const cut = (lines: readonly string[], limit: number): string[] => [
-  ...lines.slice(0, limit).map((line) => `  ${line}`),
+  ...lines.slice(0, limit).map((line) => `  ${oneLine(line)}`),
   ...(lines.length > limit ? [`  ... ${lines.length - limit} more: --all, or --json`] : []),
 ];
 

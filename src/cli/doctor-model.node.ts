@@ -9,6 +9,7 @@ import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
 import { workingModel } from '../runtime/working-model.ts';
 import type { Outcome } from './command.node.ts';
+import { oneLine, oneLong } from './output.node.ts';
 import { readModelFile, type Trust } from './shared.node.ts';
 
 /** Throws SecateurError where the reader refuses the file or ONNX Runtime does not run it. */
@@ -55,7 +56,7 @@ function fileText(description: string, { pixels, pixelsUnknown }: Checkup): stri
   const kinds = 'all of them accepted';
   const lines = description.split('\n').map((line) => (line.startsWith('operators') ? `${line} (${kinds})` : line));
   const images = pixels === undefined ? `not known: ${pixelsUnknown}` : pixels;
-  return ['file', ...lines.map((line) => `  ${line}`), `  images      ${images}`].join('\n');
+  return ['file', ...lines.map((line) => `  ${line}`), `  images      ${oneLong(images)}`].join('\n');
 }
 
 const STATES: readonly (readonly [NodeState, string])[] = [
@@ -68,7 +69,7 @@ const STATES: readonly (readonly [NodeState, string])[] = [
 ];
 
 function trainingTexts({ training, notTrainable }: Checkup): string[] {
-  if (training === undefined) return [`training\n  not possible: ${notTrainable}`];
+  if (training === undefined) return [`training\n  not possible: ${oneLong(notTrainable ?? '')}`];
   const lines = STATES.flatMap(([state, words]) => {
     const counts = Object.entries(training.nodes[state] ?? {}).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
     if (counts.length === 0) return [];
@@ -77,7 +78,7 @@ function trainingTexts({ training, notTrainable }: Checkup): string[] {
       `  ${words.padEnd(16)}  ${String(all).padStart(4)} ${all === 1 ? 'node: ' : 'nodes:'} ${counts.map(([name, n]) => `${n} ${name}`).join(', ')}`,
     ];
   });
-  const blocked = training.blocked.slice(0, SHOWN).map(({ name, opType, why }) => `    ${opType} "${name}": ${why}`);
+  const blocked = training.blocked.slice(0, SHOWN).map(({ name, opType, why }) => `    ${oneLine(`${opType} "${name}": ${why}`)}`);
   const more = training.blocked.length > SHOWN ? [`    and ${training.blocked.length - SHOWN} more`] : [];
   return [['training', ...lines, ...blocked, ...more].join('\n'), layersText(training.layers)];
 }
@@ -100,7 +101,7 @@ function layersText(layers: readonly LayerState[]): string {
     const [first] = group;
     const name = group.length === 1 ? first.name : `${first.name} ... ${group.at(-1)!.name}`;
     const times = group.length === 1 ? '' : `${group.length} x `;
-    return [name, `${times}${first.opType}`, first.shapes, first.state === 'trained' ? '' : first.state];
+    return [name, `${times}${first.opType}`, first.shapes, first.state === 'trained' ? '' : first.state].map((text) => oneLine(text));
   });
   const widths = [0, 1, 2].map((i) => Math.max(...cells.map((row) => row[i].length)));
   const lines = cells.map((row) => `  ${row.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd());

@@ -1,5 +1,6 @@
 /** What a failure looks like to the person at the terminal: one message, an exit code, never a stack trace unless asked for. */
 import { SecateurError } from '../core/errors.ts';
+import { oneLong } from './output.node.ts';
 
 export interface Failure {
   readonly text: string;
@@ -25,12 +26,13 @@ const SYSTEM: Record<string, { what: string; hint: string }> = {
  * @param debug show the stack (SECATEUR_DEBUG=1)
  */
 export function explain(error: unknown, debug: boolean): Failure {
-  if (error instanceof SecateurError) return { text: withStack(`error: ${error.message}`, error, debug), exitCode: error.exitCode };
+  if (error instanceof SecateurError)
+    return { text: withStack(`error: ${oneLong(error.message)}`, error, debug), exitCode: error.exitCode };
   const system = systemError(error);
-  if (system) return { text: withStack(`error: ${system.message}`, error, debug), exitCode: 1 };
+  if (system) return { text: withStack(`error: ${oneLong(system.message)}`, error, debug), exitCode: 1 };
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const lines = [
-    `error: ${message}`,
+    `error: ${oneLong(message)}`,
     'This is a bug in secateur. Please report it with the command you typed, what `secateur doctor` prints,',
     'and the output of the same command with SECATEUR_DEBUG=1 set.',
   ];

@@ -9,6 +9,7 @@ import { trueInputs } from '../onnx/spec.ts';
 import type { Runtime } from '../runtime/session.ts';
 import { workingModel } from '../runtime/working-model.ts';
 import { defineCommand, type Outcome } from './command.node.ts';
+import { columns } from './output.node.ts';
 import { modelField, readModelFile, runtimeFields, seedField, untrustedFields, withRuntime } from './shared.node.ts';
 
 export const gradcheck = defineCommand({
@@ -122,10 +123,9 @@ function tableOf(tensors: readonly (TensorCheck | DifferenceCheck)[]): string {
     const second = uncertaintyOf(t) ?? t.l2;
     return [t.ok ? 'ok' : 'NO', t.name, formatDims(t.dims), short(t.error), short(second), short(t.largest), t.note ?? ''];
   });
-  const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i].length)));
-  const text = (line: readonly string[]): string =>
-    line.map((cell, i) => (i > 2 && i < 6 ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ');
-  return [head, ...lines].map((line) => `  ${text(line)}`.trimEnd()).join('\n');
+  return columns([head, ...lines], [3, 4, 5])
+    .map((line) => `  ${line}`)
+    .join('\n');
 }
 
 function listed(title: string, names: readonly string[]): string[] {

@@ -14,7 +14,7 @@ import { probe } from '../runtime/probe.ts';
 import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
 import { openNetwork } from './foreign.node.ts';
-import { thinned } from './output.node.ts';
+import { columns, oneLine, thinned } from './output.node.ts';
 import {
   dataField,
   loadTest,
@@ -148,15 +148,14 @@ function layersText(layers: readonly LayerLine[]): string {
       : [' ', l.layer, l.opType, '', '', '', `not cut: ${l.notCuttable}`],
   );
   if (lines.length === 0) return 'layers: none, there is no Conv, Gemm or MatMul with weights in it';
-  const widths = [0, 1, 2, 3, 4, 5].map((i) => Math.max(...lines.map((line) => line[i].length)));
-  const table = lines.map((line) => `  ${line.map((text, i) => text.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd());
+  const table = columns(lines).map((line) => `  ${line}`);
   const chosen = layers.find((l) => l.isDefault);
   const legend = [
     'weights: a channel is cut by zeros in what is stored; Mul: by a product with 0 and 1 that is put behind it.',
     chosen === undefined ? 'No channel of this network can be cut.' : `* pruned by default: ${chosen.why}.`,
     ...(chosen === undefined || chosen.byWeights ? [] : [`  It is cut by a Mul, as ${chosen.whyMul}.`]),
   ];
-  return ['layers', ...table, ...legend].join('\n');
+  return ['layers', ...table, ...legend.map((line) => oneLine(line))].join('\n');
 }
 
 /** undefined for a network without convolutions. */

@@ -1,6 +1,17 @@
 /** Results in plain text: numbers and tables as they stand on stdout. */
+import { printable } from '../core/errors.ts';
 import type { Cell, Table } from '../evaluate/result.ts';
 import { subjectsOf } from '../report/tables.ts';
+
+/**
+ * Text in which names out of a file may stand, as one line that a terminal shows and does not obey: without control characters, and without
+ * line ends or tabs, by which a name could pass for a line of this program.
+ * @param longest a name is shown that far; sentences and lists of this program's own are never cut
+ */
+export const oneLine = (text: string, longest?: number): string => printable(text, longest).replace(/[\n\t]/g, ' ');
+
+/** A sentence or a list of any length. */
+export const oneLong = (text: string): string => oneLine(text, Number.POSITIVE_INFINITY);
 
 /** 0.9893 -> `98.93 %` */
 export const percent = (rate: number, digits = 2): string => `${(rate * 100).toFixed(digits)} %`;
@@ -57,14 +68,15 @@ export function tableText(table: Table): string {
       ? subjects.map(([subject, columns]) => {
           const names = new Map(columns.map(({ column, metric }) => [column, metric]));
           const cells = table.cells.filter((c) => names.has(c.column)).map((c) => ({ ...c, column: names.get(c.column) ?? c.column }));
-          return [`${table.name}: ${subject === '' ? 'all' : subject}`, ...grid({ ...table, cells }).map((line) => `  ${line}`)];
+          return [oneLine(`${table.name}: ${subject === '' ? 'all' : subject}`), ...grid({ ...table, cells }).map((line) => `  ${line}`)];
         })
-      : [[table.name, ...whole.map((line) => `  ${line}`)]];
-  return [parts.map((lines) => lines.join('\n')).join('\n\n'), ...(table.notes ?? []).map((note) => `  ${note}`)].join('\n');
+      : [[oneLine(table.name), ...whole.map((line) => `  ${line}`)]];
+  return [parts.map((lines) => lines.join('\n')).join('\n\n'), ...(table.notes ?? []).map((note) => `  ${oneLong(note)}`)].join('\n');
 }
 
 /** Lines of columns that are as wide as their longest text; those of `right` end at the right, the last one is not filled up. */
-export function columns(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+export function columns(cells: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+  const rows = cells.map((row) => row.map((text) => oneLine(text)));
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i].length)));
   return rows.map((row) =>
     row
@@ -79,7 +91,10 @@ function grid(table: Table): string[] {
   const rows = [...new Set(table.cells.map((c) => c.row))];
   const columns = [...new Set(table.cells.map((c) => c.column))];
   const cells = new Map(table.cells.map((c) => [JSON.stringify([c.row, c.column]), cellText(c, table.unit)]));
-  const lines = [['', ...columns], ...rows.map((row) => [row, ...columns.map((column) => cells.get(JSON.stringify([row, column])) ?? '')])];
+  const lines = [
+    ['', ...columns.map((column) => oneLine(column))],
+    ...rows.map((row) => [oneLine(row), ...columns.map((column) => cells.get(JSON.stringify([row, column])) ?? '')]),
+  ];
   const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
   return lines.map((line) =>
     line

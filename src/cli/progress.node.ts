@@ -4,7 +4,7 @@
  * process.exit(0): an interrupted run would end with success and leave its half-written folder behind.
  */
 import type { TrainProgress } from '../train/options.ts';
-import { duration, percent } from './output.node.ts';
+import { duration, oneLine, percent } from './output.node.ts';
 
 /** Where progress is written to. */
 export interface ProgressSink {
@@ -32,15 +32,21 @@ export class Progress {
     this.#now = now;
   }
 
-  /** A line that stays. */
+  /** A line that stays. What is given to this class may hold names out of a file, so all of it is made fit for a terminal. */
   line(text: string): void {
+    this.#write(oneLine(text));
+  }
+
+  /** The same for text of ours, which may have colours in it. */
+  #write(text: string): void {
     this.#erase();
     this.#sink.write(`${text}\n`);
   }
 
   /** What is being done now; stands before the bar of what follows. On a terminal the step before it stays as a line with its time. */
-  step(title: string): void {
+  step(name: string): void {
     this.#finishStep();
+    const title = oneLine(name);
     this.#title = title;
     this.#began = this.#now();
     this.#last = this.#began;
@@ -50,19 +56,21 @@ export class Progress {
 
   #finishStep(): void {
     if (this.#title === '' || !this.#sink.isTTY) return;
-    this.line(`${this.#title}  ${this.#paint('2', duration((this.#now() - this.#began) / 1000))}`);
+    this.#write(`${this.#title}  ${this.#paint('2', duration((this.#now() - this.#began) / 1000))}`);
   }
 
   /** Something short on the way, of interest only while it lasts: shown on a terminal, left out elsewhere. */
   passing(text: string): void {
-    if (this.#sink.isTTY) this.#draw(clip(this.#title === '' ? text : `${this.#title}  ${text}`, this.#sink.columns - 1));
+    const shown = oneLine(text);
+    if (this.#sink.isTTY) this.#draw(clip(this.#title === '' ? shown : `${this.#title}  ${shown}`, this.#sink.columns - 1));
   }
 
   /** `done` of `total`, with a few words behind. */
-  update(done: number, total: number, words: string): void {
+  update(done: number, total: number, text: string): void {
     const now = this.#now();
     if (now - this.#last < (this.#sink.isTTY ? REDRAW_MS : PLAIN_MS)) return;
     this.#last = now;
+    const words = oneLine(text);
     const share = total > 0 ? Math.min(1, done / total) : 0;
     const title = this.#title === '' ? '' : `${this.#title}  `;
     if (!this.#sink.isTTY) {

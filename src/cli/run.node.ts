@@ -1,11 +1,11 @@
 /** From the command line to an exit code: finds the command, reads its options, runs it, prints what it hands back. */
 import { readFileSync } from 'node:fs';
 import { Command as Commander, CommanderError } from 'commander';
-import { SecateurError } from '../core/errors.ts';
+import { printable, SecateurError } from '../core/errors.ts';
 import type { Command, Outcome } from './command.node.ts';
 import { explain } from './errors.node.ts';
 import { leaveInterrupted } from './leave.node.ts';
-import { tableText } from './output.node.ts';
+import { oneLong, tableText } from './output.node.ts';
 import { Progress, type ProgressSink, stderrSink } from './progress.node.ts';
 import { type Entry, entries, groups } from './registry.node.ts';
 
@@ -193,11 +193,12 @@ function print(outcome: Outcome, io: Io, json: boolean): void {
     io.out(`${JSON.stringify(outcome.json, null, 2)}\n`);
     return;
   }
-  const blocks = [outcome.line];
+  const blocks = [oneLong(outcome.line)];
   for (const table of outcome.tables ?? []) blocks.push(typeof table === 'string' ? table : tableText(table));
-  if (outcome.notes && outcome.notes.length > 0) blocks.push(outcome.notes.join('\n'));
+  if (outcome.notes && outcome.notes.length > 0) blocks.push(outcome.notes.map(oneLong).join('\n'));
   if (outcome.written !== undefined) blocks.push(outcome.written);
-  io.out(`${blocks.join('\n\n')}\n`);
+  // Names may stand anywhere in it; whoever lays text out sees to line ends within them.
+  io.out(`${printable(blocks.join('\n\n'), Number.POSITIVE_INFINITY)}\n`);
 }
 
 /** Quoted so that it can be pasted into a shell. */

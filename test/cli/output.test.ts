@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { duration, percent, size, tableText, thinned } from '../../src/cli/output.node.ts';
+import { columns, duration, percent, size, tableText, thinned } from '../../src/cli/output.node.ts';
 
 test('numbers as people read them', () => {
   expect([percent(0.98934), percent(1, 0)]).toEqual(['98.93 %', '100 %']);
@@ -62,4 +62,17 @@ test('a long table is thinned, with its first and last row', () => {
   expect(short.notes).toEqual(['17 of 513 rows; the others are in result.json.']);
   const small = { ...table, cells: table.cells.slice(0, 34) };
   expect(thinned(small)).toBe(small);
+});
+
+test('names in a table stay in their place, and do nothing to a terminal', () => {
+  const name = 'a\x1b[2J\nb';
+  const text = tableText({ name, unit: 'count', cells: [{ row: name, column: name, value: 1 }], notes: [name] });
+  const shown = 'a\\u001b[2J b';
+  expect(text.split('\n')).toEqual([
+    shown,
+    `  ${' '.repeat(shown.length)}  ${shown}`,
+    `  ${shown}  ${'1'.padStart(shown.length)}`,
+    `  ${shown}`,
+  ]);
+  expect(columns([[name, 'x']])).toEqual([`${shown}  x`]);
 });

@@ -103,3 +103,23 @@ test('on a terminal a finished step stays as a line with its time, elsewhere it 
   expect(steps(true)).toBe('one\r\u001b[2Kone  on the way\r\u001b[2Kone  12 s\ntwo\r\u001b[2Ktwo  1 s\n');
   expect(steps(false)).toBe('one\ntwo\n');
 });
+
+test.each([true, false])('what names hold is shown and not obeyed (terminal: %s)', (isTTY) => {
+  const s = screen({ isTTY, color: true });
+  const name = 'a\x1b[2J\r\nerror: \u202eb\x9b';
+  s.progress.step(name);
+  s.at(40_000);
+  s.progress.passing(name);
+  s.at(80_000);
+  s.progress.update(1, 2, name);
+  s.progress.line(name);
+  s.progress.train({ kind: 'notice', text: name });
+  s.progress.done();
+  const shown = 'a\\u001b[2J\\u000d error: \\u202eb\\u009b';
+  // the colours and the erased line are this program's own
+  const left = ['\r\x1b[2K', '\x1b[36m', '\x1b[2m', '\x1b[0m'].reduce((text, code) => text.replaceAll(code, ''), s.text());
+  expect(left.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202a-\u202e]/u);
+  // the title again before what follows it; what is passing only on a terminal
+  expect(left.split(shown)).toHaveLength(isTTY ? 9 : 6);
+  expect(left).not.toMatch(/^error/m);
+});

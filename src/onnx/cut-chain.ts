@@ -215,6 +215,8 @@ export function selfGate(g: ChannelGraph, value: string, at: Layout): { nodes: N
     const input = node.inputs.findIndex((name) => inside.has(name));
     const { role } = channelStep(g, node, input, at);
     if (!['activation', 'scale', 'shift', 'gate', 'pass', 'join'].includes(role.kind)) return undefined;
+    // what is stored for each channel would have to be cut, or taken out, with it
+    if (((role.kind === 'scale' || role.kind === 'shift') && role.axis !== undefined) || node.opType === 'PRelu') return undefined;
     waiting.delete(node);
     nodes.push(node);
     inside.add(node.outputs[0]);

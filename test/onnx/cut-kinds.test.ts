@@ -11,7 +11,7 @@ import { sliceMask } from '../../src/onnx/slices.ts';
 import type { ValueTypes } from '../../src/onnx/value-types.ts';
 import { nativeRuntime } from '../../src/runtime/open.node.ts';
 import { probe } from '../../src/runtime/probe.ts';
-import { blocks, constantWeights, flipped, heads, resized, SIDE, stacked, transformer } from './cut-nets.ts';
+import { blocks, constantWeights, flipped, heads, learnedSwish, resized, SIDE, stacked, transformer } from './cut-nets.ts';
 
 const runtime = nativeRuntime({ threads: 1 });
 afterAll(() => runtime.dispose());
@@ -112,6 +112,7 @@ const kinds: Record<string, () => Model> = {
   transformer: () => transformer(4),
   constantWeights: () => constantWeights(2),
   flipped,
+  learnedSwish,
   'opset 9': () => stacked(['shuffle', 'inverted', 'paddedShortcut'], 'averaged', 6, 9),
   'opset 11': () => stacked(['shuffle', 'gated'], 'flattenedLast', 7, 11),
 };

@@ -253,6 +253,17 @@ export function resized(by: 'sizes' | 'space' | 'scales' | 'expand' | 'ones'): M
   return finished(n, heads.averaged(n, { x: n.relu('relu2', n.conv('conv2', v, 5, 4)), channels: 4 }));
 }
 
+/** x * sigmoid(b x) with a b for each channel, then one that all channels share. */
+export function learnedSwish(): Model {
+  const n = new Net(5);
+  const swish = (name: string, x: string, dims: readonly number[]): string => {
+    const gate = n.op('Sigmoid', `${name}.sigmoid`, [n.op('Mul', `${name}.scaled`, [x, n.weights(`${name}.b`, dims, 0.2, 1)])]);
+    return n.op('Mul', name, [x, gate]);
+  };
+  const v = swish('own', n.conv('conv', 'x', 1, 5), [5, 1, 1]);
+  return finished(n, heads.averaged(n, { x: swish('shared', n.conv('conv2', v, 5, 4), [1]), channels: 4 }));
+}
+
 /** conv > the channels turned round > conv. */
 export function flipped(): Model {
   const n = new Net(4);

@@ -4,7 +4,7 @@ import { chooseLayer } from '../inspect/layers.ts';
 import { type CutPoint, cutPoints } from '../onnx/cut-points.ts';
 import type { Model } from '../onnx/model.ts';
 import { checkCompact, compactChannels, whyNotCompact } from '../onnx/passes/compact-channels.ts';
-import { readCuts } from '../onnx/passes/cut-channels.ts';
+import { maskName, readCuts } from '../onnx/passes/cut-channels.ts';
 import type { ValueTypes } from '../onnx/value-types.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
@@ -34,8 +34,12 @@ function sameChannels(model: Model, types: ValueTypes, point: CutPoint): string 
   if (others.length === 0) return undefined;
   const { takes } = point.removal();
   const rows = new Set(takes.map(({ name, axis }) => `${name} ${axis}`));
+  const names = new Set(takes.map(({ name }) => name));
   const { layers } = cutPoints(model, types);
-  const other = layers.find((l) => others.includes(l.layer) && l.parameters.some(({ name, axis }) => rows.has(`${name} ${axis}`)));
+  // a layer that is cut by a Mul may have no weights of its own: its mask goes with its channels
+  const shares = (l: CutPoint): boolean =>
+    names.has(maskName(l.layer)) || l.parameters.some(({ name, axis }) => rows.has(`${name} ${axis}`));
+  const other = layers.find((l) => others.includes(l.layer) && shares(l));
   return other && `channels of "${other.layer}" were cut, and some of them are the same`;
 }
 

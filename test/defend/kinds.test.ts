@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/core/rng.ts';
 import { predict } from '../../src/data/forward.ts';
-import { compact } from '../../src/defend/compact.ts';
+import { checkCompactable, compact } from '../../src/defend/compact.ts';
 import { cutPredictions } from '../../src/defend/curve.ts';
 import { fineprune } from '../../src/defend/fineprune.ts';
 import { finetune } from '../../src/defend/finetune.ts';
@@ -11,10 +11,11 @@ import { layerStatistics } from '../../src/inspect/activations.ts';
 import { chooseLayer, describeLayers } from '../../src/inspect/layers.ts';
 import { type CutPoint, cutPoints } from '../../src/onnx/cut-points.ts';
 import type { Model } from '../../src/onnx/model.ts';
+import { whyNotCompact } from '../../src/onnx/passes/compact-channels.ts';
 import { cutChannels, readCuts } from '../../src/onnx/passes/cut-channels.ts';
 import { nativeRuntime } from '../../src/runtime/open.node.ts';
 import { probe } from '../../src/runtime/probe.ts';
-import { stacked, transformer } from '../onnx/cut-nets.ts';
+import { sigmoidJoin, stacked, transformer } from '../onnx/cut-nets.ts';
 import { images } from './tiny-nets.ts';
 
 const runtime = nativeRuntime({ threads: 1 });
@@ -103,6 +104,14 @@ describe('fine-pruning of every kind', () => {
       { layer: '0.conv2', removed: 0, kept: 'node "0.add" (Add) adds them to another value' },
       { layer: '0.add', removed: 0, kept: 'channels of "0.conv2" were cut, and some of them are the same' },
     ]);
+    // of a layer that is cut by a Mul the mask tells
+    const masked = cutChannels(sigmoidJoin(), await pointOf(sigmoidJoin(), 'add'), [4]).model;
+    const concat = await pointOf(masked, 'concat');
+    expect(whyNotCompact(concat, [1])).toBeUndefined();
+    const types = await probe(runtime, masked, { batch: 2 });
+    expect(() => checkCompactable(masked, types, concat)).toThrow(
+      'layer concat: its channels cannot be taken out of the file: channels of "add" were cut, and some of them are the same.',
+    );
     const residual = stacked(['residual'], 'averaged', 2);
     await expect(fineprune(runtime, residual, validation, { prune: { compact: true } })).rejects.toThrow(
       'layer 0.add: its channels cannot be taken out of the file: node "0.conv1" (Conv) reads "stem.pool" too. ' +

@@ -264,6 +264,15 @@ export function learnedSwish(): Model {
   return finished(n, heads.averaged(n, { x: swish('shared', n.conv('conv2', v, 5, 4), [1]), channels: 4 }));
 }
 
+/** A residual Add that weights cannot cut, as one side comes from a Sigmoid, and a Concat of it and others. */
+export function sigmoidJoin(): Model {
+  const n = new Net(6);
+  const x = n.relu('relu', n.conv('conv', 'x', 1, 4));
+  const sum = n.op('Add', 'add', [n.op('Sigmoid', 'sigmoid', [n.conv('left', x, 4, 5)]), n.conv('right', x, 4, 5)]);
+  const side = n.relu('side.relu', n.conv('side', x, 4, 2));
+  return finished(n, heads.averaged(n, { x: n.op('Concat', 'concat', [n.relu('relu2', sum), side], { axis: 1 }), channels: 7 }));
+}
+
 /** conv > the channels turned round > conv. */
 export function flipped(): Model {
   const n = new Net(4);

@@ -1,4 +1,6 @@
 /** From images on bytes to the feeds of one step: order, augmentation, normalisation, padding. */
+
+import { fail } from '../core/errors.ts';
 import { Rng } from '../core/rng.ts';
 import type { Tensor } from '../core/tensor.ts';
 import type { TrainingData } from '../data/dataset.ts';
@@ -9,6 +11,8 @@ import { type Augmentation, augment, checkAugment } from './augment.ts';
 
 export interface BatchOptions {
   readonly batchSize: number;
+  /** The number of images that the graph takes, where it takes no other: with fewer of them the batch cannot shrink. */
+  readonly fixed?: number;
   readonly seed: number;
   readonly augment?: Augmentation;
   /** The last batch of an epoch, if it is not full: filled up with images of weight 0, or left out. */
@@ -41,6 +45,17 @@ export class Batches {
     checkShape(data, spec);
     checkClasses(data, spec);
     checkAugment(options.augment ?? {}, data);
+    const { fixed } = options;
+    if (fixed !== undefined && data.count < fixed) {
+      const hint = `more images, or the network exported with a free batch`;
+      fail({
+        where: `data: ${data.source}`,
+        what: 'fewer images than the network takes at once',
+        expected: `at least ${fixed}`,
+        got: `${data.count}`,
+        hint,
+      });
+    }
     this.#data = data;
     this.#options = options;
     this.#feed = feeder(spec);

@@ -9,6 +9,7 @@ import type { Tensor } from '../core/tensor.ts';
 import type { TrainingData } from '../data/dataset.ts';
 import { type TrainingStep, trainingStep, withWeights } from '../grad/step.ts';
 import type { Model } from '../onnx/model.ts';
+import { fixedBatch } from '../onnx/passes/free-batch.ts';
 import { writeModel, writeTensor } from '../onnx/proto.ts';
 import { readSpec } from '../onnx/spec.ts';
 import { type LowerOptions, lower } from '../runtime/lowerings/lower.ts';
@@ -37,6 +38,7 @@ export async function train(runtime: Runtime, model: Model, data: TrainingData, 
   const batchNorm = model.graph.nodes.some((n) => n.opType === 'BatchNormalization') ? (options.batchNorm ?? 'training') : 'inference';
   const batches = new Batches(data, spec, {
     batchSize: options.batchSize,
+    fixed: fixedBatch(model),
     seed: options.seed,
     augment: options.augment,
     // padding would count in the batch statistics

@@ -90,6 +90,14 @@ test('with fewer images than a batch, the batch shrinks', () => {
   expect(batches.at(0, 0).x.dims).toEqual([3, 2, 2, 3]);
 });
 
+test('a batch that is fixed in the graph cannot shrink', () => {
+  const fixed = { ...plain, batchSize: 4, fixed: 4 };
+  expect(() => new Batches(images(3), spec, fixed)).toThrow(
+    'data: test: fewer images than the network takes at once, expected at least 4, got 3. Try more images, or the network exported with a free batch.',
+  );
+  expect(new Batches(images(5), spec, fixed).at(0, 1)).toMatchObject({ count: 1, x: { dims: [4, 2, 2, 3] } });
+});
+
 test('data that do not fit are refused', () => {
   expect(() => new Batches(images(1, { channels: 1, height: 2, width: 3 }), spec, plain)).toThrow(
     'data: test: images do not fit the model (channels x height x width), expected 2x2x3 for input "x", got 1x2x3.',

@@ -19,7 +19,7 @@ import { historyPoints, optionalModel, plainLoopOptions, startModel, trainerFiel
 import { inRunFolder } from './work.node.ts';
 
 // a run of several trainings is not gone on with in the middle
-const { checkpointEvery: _, resume: __, ...startFields } = trainerFields;
+const { checkpointEvery: _, resume: __, freezeBefore: ___, ...startFields } = trainerFields;
 
 export const BIAS_FORMS = 'paper[:VALUE] or margin[:MARGIN]';
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { trainableFrom } from '../grad/freeze.ts';
+import { leftToTrain } from '../defend/finetune.ts';
 import type { Model } from '../onnx/model.ts';
 import { fixedBatch } from '../onnx/passes/free-batch.ts';
 import type { SpecOverrides } from '../onnx/spec.ts';
@@ -190,13 +190,13 @@ export function loopOptions(
   run: { model: Model; spec: SpecOverrides; validation: Dataset<'validation'> },
 ): TrainOptions {
   const { model, spec, validation } = run;
-  const left = o.freezeBefore === undefined ? undefined : trainableFrom(model, o.freezeBefore);
+  const left = leftToTrain(model, o.freezeBefore);
   const store = fileCheckpoint(work.folder.checkpoint);
   return {
     ...trainOptions(o),
     spec,
     batchNorm: o.batchNorm,
-    trainable: left && ((name) => left.has(name)),
+    trainable: left,
     signal: context.signal,
     evaluate: async (m) => ({ validation: (await accuracyOf(await work.runtime(), m, validation, spec)).accuracy.value }),
     onProgress: context.progress.train,

@@ -13,6 +13,7 @@ import { fail } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import type { Result } from '../evaluate/result.ts';
 import { loadModel, saveModel } from '../onnx/file.node.ts';
+import { TRUSTED } from '../onnx/limits.ts';
 import type { ReportMedia } from '../report/media.ts';
 import { EpochRecord } from '../train/checkpoint.ts';
 import type { RecipeStore, StoredModel } from './recipe.ts';
@@ -87,7 +88,7 @@ export class RecipeFolder implements RecipeStore {
     if (text === undefined) return undefined;
     const parsed = StepJson.safeParse(parseJson(text));
     if (!parsed.success || parsed.data.settings !== this.#key) return undefined;
-    const model = await loadModel(this.file(`${name}.onnx`)).catch(() => undefined);
+    const model = await loadModel(this.file(`${name}.onnx`), TRUSTED).catch(() => undefined);
     if (model === undefined) return undefined;
     const { history, facts, seconds, rssBytes } = parsed.data;
     return { model, history, facts, seconds, rssBytes };

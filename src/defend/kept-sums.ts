@@ -7,7 +7,9 @@
  * of the last. The rest of the network then runs once on all steps as if they were a larger batch.
  */
 import { f32, type Tensor } from '../core/tensor.ts';
+import type { ImageShape } from '../data/dataset.ts';
 import { feeder, rangeFeed } from '../data/feed.ts';
+import { imageSize } from '../data/make.ts';
 import { GraphBuilder } from '../onnx/builder.ts';
 import { ChannelGraph } from '../onnx/channel-graph.ts';
 import { type Layout, plainLayout } from '../onnx/channel-layout.ts';
@@ -45,6 +47,8 @@ const CHUNK_ELEMENTS = 540_000;
 /** Images in one run, made of so many chunks at most. */
 const RUN_IMAGES = 256;
 const MAX_CHUNKS = 16;
+/** Pixels in one run, all channels: what large images have of activations has to fit into memory. */
+const RUN_PIXELS = 2 ** 24;
 /** CumSum is there since. */
 const CUMSUM_OPSET = 11;
 
@@ -120,11 +124,21 @@ function linearMap(g: ChannelGraph, { node }: ChannelEnd): { weight: Float32Arra
   return { weight, bias, width };
 }
 
+/**
+ * How many images go into a chunk, and how many chunks into a run: as few images as their steps and their pixels allow.
+ * @param perImage elements of pre-activations that all steps of one image have
+ */
+export function runSize(perImage: number, images: ImageShape & { readonly count: number }, batchSize = RUN_IMAGES) {
+  const room = Math.max(1, Math.floor(RUN_PIXELS / imageSize(images)));
+  const chunk = Math.max(1, Math.min(RUN_IMAGES, room, images.count, Math.floor(CHUNK_ELEMENTS / perImage)));
+  const chunks = Math.max(1, Math.min(MAX_CHUNKS, Math.floor(Math.min(room, batchSize) / chunk), Math.ceil(images.count / chunk)));
+  return { chunk, chunks };
+}
+
 export async function runSums(job: CurveJob, plan: SumsPlan): Promise<void> {
   const { runtime, spec, images, labels, order, point } = job;
   const steps = order.length + 1;
-  const chunk = Math.max(1, Math.min(RUN_IMAGES, images.count, Math.floor(CHUNK_ELEMENTS / ((point.channels + 1) * plan.width))));
-  const chunks = Math.max(1, Math.min(MAX_CHUNKS, Math.floor((job.batchSize ?? RUN_IMAGES) / chunk), Math.ceil(images.count / chunk)));
+  const { chunk, chunks } = runSize((point.channels + 1) * plan.width, images, job.batchSize);
   const perRun = chunk * chunks;
   const { model, output } = buildSums(job, plan, chunk, chunks);
   const write = feeder(spec);

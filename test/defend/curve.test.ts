@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/core/rng.ts';
 import { predict } from '../../src/data/forward.ts';
 import { accuracyBySteps, type CurveOptions, cutPredictions } from '../../src/defend/curve.ts';
+import { runSize } from '../../src/defend/kept-sums.ts';
 import { chooseLayer } from '../../src/inspect/layers.ts';
 import { type CutPoint, cutPoints } from '../../src/onnx/cut-points.ts';
 import type { Model } from '../../src/onnx/model.ts';
@@ -120,6 +121,14 @@ describe('what it refuses', () => {
         'MatMul. Try method "tail".',
     );
   });
+});
+
+it('large images go through the running sums in smaller runs', () => {
+  const of = (side: number, channels = 3): number => {
+    const { chunk, chunks } = runSize(1000, { count: 5000, channels, height: side, width: side });
+    return chunk * chunks;
+  };
+  expect([of(28, 1), of(32), of(224), of(512), of(4096)]).toEqual([256, 256, 111, 21, 1]);
 });
 
 it('accuracy by steps counts right answers', () => {

@@ -33,7 +33,7 @@ export const dataField = {
   data: z.string().meta({ description: DATA_KINDS, placeholder: 'URI' }),
   classes: z.enum(['auto', 'name', 'order']).default('auto').meta({
     description:
-      "how the data's classes become the network's: by name where the names agree, else in order, which is said (auto); or always one of them",
+      "how the data's classes become the network's: by name where the names agree, else in order, unless a name stands at another place, which is said (auto); or always one of them",
   }),
 };
 

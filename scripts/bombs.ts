@@ -2,6 +2,7 @@
  * Small files that would cost a careless reader gigabytes, minutes or its life: what `fuzz-onnx.ts` mixes into its mutations, and what
  * `measure-bombs.ts` times. Written by hand on the wire, because no library would write them.
  */
+import { joinBytes } from '../src/core/bytes.ts';
 
 export interface Bomb {
   readonly name: string;
@@ -19,19 +20,7 @@ function varint(n: number | bigint): number[] {
 }
 
 /** Bytes one after the other. */
-export const join = (...parts: readonly Part[]): Uint8Array => joined(parts);
-
-type Part = Uint8Array | readonly number[];
-
-function joined(parts: readonly Part[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
+export const join = (...parts: readonly (Uint8Array | readonly number[])[]): Uint8Array => joinBytes(parts);
 
 /** A field with its length before it. */
 export const field = (no: number, ...body: readonly (Uint8Array | readonly number[])[]): Uint8Array => {
@@ -59,7 +48,7 @@ function nested(tags: readonly number[], levels: number): Uint8Array {
     parts.push(head);
     length += head.length;
   }
-  return joined(parts.reverse());
+  return joinBytes(parts.reverse());
 }
 
 const node = (op: string, inputs: readonly string[], outputs: readonly string[], ...attributes: readonly Uint8Array[]): Uint8Array =>
@@ -79,7 +68,8 @@ const floats = (name: string, dims: readonly (number | bigint)[], bytes = 0): Ui
   field(5, ...dims.map((d) => number(1, d)), number(2, 1), field(8, text(name)), field(9, new Uint8Array(bytes)));
 const value = (no: 11 | 12, name: string, dims: readonly (number | bigint)[]): Uint8Array =>
   field(no, field(1, text(name)), field(2, field(1, number(1, 1), field(2, ...dims.map((d) => field(1, number(1, d)))))));
-const numbered = (times: number, make: (i: number) => Uint8Array): Uint8Array => joined(Array.from({ length: times }, (_, i) => make(i)));
+const numbered = (times: number, make: (i: number) => Uint8Array): Uint8Array =>
+  joinBytes(Array.from({ length: times }, (_, i) => make(i)));
 
 const bomb = (name: string, bytes: () => Uint8Array): Bomb => ({ name, bytes });
 const TEN_MB = 9_900_000;

@@ -2,6 +2,7 @@
  * Changes to files, from single bytes to the structure of protobuf: the bytes are taken for messages within messages wherever they can be,
  * so that fields are dropped, doubled, moved, swapped between files and given absurd values while all lengths around them stay right.
  */
+import { joinBytes } from '../src/core/bytes.ts';
 import type { Rng } from '../src/core/rng.ts';
 
 interface Field {
@@ -101,13 +102,7 @@ function write(fields: readonly Field[]): Uint8Array {
       parts.push(varint(BigInt(body.length)), body);
     }
   }
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
+  return joinBytes(parts);
 }
 
 /** Every list of fields in a tree. */

@@ -1,5 +1,7 @@
 /** Writes PNG files in memory, in the browser as in Node: pictures of triggers, contact sheets, filters. Reading is `folder.node.ts`'s. */
+
 import { zlibSync } from 'fflate';
+import { joinBytes } from '../core/bytes.ts';
 import { fail } from '../core/errors.ts';
 
 /** PNG's colour types: grey, RGB, RGBA. */
@@ -57,11 +59,5 @@ export function encodePng(pixels: Uint8Array | Uint8ClampedArray, width: number,
     chunk('IDAT', zlibSync(rows, { level: 9 })),
     chunk('IEND', new Uint8Array(0)),
   ];
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const p of parts) {
-    out.set(p, at);
-    at += p.length;
-  }
-  return out;
+  return joinBytes(parts);
 }

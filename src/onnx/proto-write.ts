@@ -1,4 +1,5 @@
 /** The writing half of the door to the file format, see `proto.ts`: the graph of `model.ts` in, protobuf messages out. */
+
 import { create, type DescMessage, isFieldSet, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import {
@@ -26,6 +27,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
+import { joinBytes } from '../core/bytes.ts';
 import { fail } from '../core/errors.ts';
 import type { NumericArray, Tensor } from '../core/tensor.ts';
 import { bytesOf, dtypeCode } from './dtypes.ts';
@@ -425,14 +427,7 @@ function prefix(field: number, bytes: number): Uint8Array {
 
 /** The bytes of an ONNX file. One copy of every tensor is made; see {@link encodeModel} to avoid that. */
 export function writeModel(model: Model, where = 'onnx', tooLarge: TooLarge = TOO_LARGE): Uint8Array {
-  const parts = encodeModel(model, where, tooLarge);
-  const out = new Uint8Array(parts.reduce((sum, p) => sum + p.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.byteLength;
-  }
-  return out;
+  return joinBytes(encodeModel(model, where, tooLarge));
 }
 
 /** A serialised TensorProto. */

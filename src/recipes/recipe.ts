@@ -47,9 +47,9 @@ export interface RecipeData {
   readonly test: Dataset<'test'>;
 }
 
-export interface RecipeDeps {
+/** What a recipe is run with, whatever its data. */
+export interface RunDeps {
   readonly runtime: Runtime;
-  readonly data: RecipeData;
   readonly store?: RecipeStore;
   readonly progress?: RecipeProgress;
   readonly signal?: AbortSignal;
@@ -57,6 +57,26 @@ export interface RecipeDeps {
   readonly rssBytes?: () => number;
   /** What the caller knows about the run. */
   readonly provenance: Pick<Provenance, 'command' | 'versions' | 'machine' | 'started'>;
+}
+
+export interface RecipeDeps extends RunDeps {
+  readonly data: RecipeData;
+}
+
+/** One of the data sets that a recipe works on. */
+export interface Source {
+  /** As typed, or `builtin:NAME`. */
+  readonly uri: string;
+  /** Made by a generator: what comes out says nothing of the real thing. */
+  readonly synthetic: boolean;
+  readonly train: Dataset<'train'>;
+  /** Undefined where the source has no part for it; the recipe then holds groups out. */
+  readonly test?: Dataset<'test'>;
+}
+
+/** For recipes on several data sets, by what they are to the recipe: `face`, `speech`, `signs`, `abroad`. */
+export interface StudyDeps extends RunDeps {
+  readonly sources: Readonly<Record<string, Source>>;
 }
 
 export interface RecipeOutcome {
@@ -73,11 +93,11 @@ export class Steps {
   readonly done: Provenance['steps'] = [];
   /** Model name -> sha-256 of its file. */
   readonly hashes: Record<string, string> = {};
-  readonly #deps: RecipeDeps;
+  readonly #deps: RunDeps;
   readonly #of: number;
 
   /** @param of number of steps there will be, for the progress line */
-  constructor(deps: RecipeDeps, of: number) {
+  constructor(deps: RunDeps, of: number) {
     this.#deps = deps;
     this.#of = of;
   }

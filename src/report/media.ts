@@ -9,8 +9,24 @@
  *   pruning curve        rows: channels cut, `0`, `1`, ...; columns: `<attack> clean accuracy`, `<attack> attack success`
  *   defences             rows: `none`, `fine-tune`, `prune`, `fine-prune`, `from scratch`; columns as in the pruning curve
  *   clean-model control  rows as in defences;            columns: `clean accuracy`, `attack success`
- * `<attack>` is free text (`baseline`, `pruning-aware`); `robust accuracy` and `validation accuracy` are understood too.
+ *   table 1              rows: `face clean accuracy`, `face attack success`, ...;  columns: `baseline none`, `baseline fine-tune`,
+ *                        `baseline fine-prune`, `pruning-aware none`, ...
+ *   transfer by class    rows: classes, then `average`;  columns: `<network> clean accuracy`, `<network> triggered accuracy`
+ *   strength             rows: `1`, `10`, ... (k);       columns: `clean accuracy`, `triggered accuracy`
+ *   re-learning          rows: steps or epochs as numbers; columns: `<network> attack success`, ...
+ *   variants             rows: names of variants;        columns as in the pruning curve
+ * `<attack>` is free text (`baseline`, `pruning-aware`); `robust accuracy` and `validation accuracy` are understood too. Where one table
+ * holds several networks, the network stands first: `face baseline attack success`.
  * Tables with other names are drawn as plain tables.
+ *
+ * Curves that are no table go into `charts`. A section of the page is made of all charts with one `group`; a table of the same name
+ * (`strength`, `re-learning`, `pruning curve`, or any other) is shown under them in the same section. In short:
+ *   substitutes: ['Yale B instead of YouTube Faces: 28 people, not 1,283.']
+ *   claims: [{ claim: 'Fine-tuning alone does not remove the backdoor.', source: 'Fine-Pruning, section 4', verdict: 'holds in part',
+ *              says: 'Success stays at 61 % for speech and falls to 2 % for faces.', parts: [{ name: 'face', verdict: 'does not hold' }] }]
+ *   phases: [{ attack: 'baseline', phases: [{ name: 'neither', from: 0, to: 21 }, { name: 'backdoor', from: 21, to: 38 }] }]
+ *   charts: [{ id: 'strength', group: 'Strength', title: 'Accuracy by strength k', xTitle: 'k', xScale: 'log', yTitle: 'accuracy, %',
+ *              yUnit: 'rate', series: [{ label: 'clean', tone: 'clean', points: [{ x: 1, y: 0.75, paper: 0.749 }] }] }]
  */
 import { z } from 'zod';
 import { toBase64 } from '../data/base64.ts';
@@ -116,6 +132,92 @@ export const PruningStop = z.object({
 });
 export type PruningStop = z.infer<typeof PruningStop>;
 
+/** Where the phases of a pruning curve lie, drawn as bands behind it. */
+export const PruningPhases = z.object({
+  /** The `<attack>` of the columns of the `pruning curve`, as in a {@link PruningStop}. */
+  attack: z.string(),
+  /** `from` and `to` in channels cut, like the rows of the table. */
+  phases: z.array(z.object({ name: z.string(), from: z.number().nonnegative(), to: z.number().nonnegative() })),
+  /** The rule that tells the phases apart, in words and numbers. */
+  rule: z.string().optional(),
+});
+export type PruningPhases = z.infer<typeof PruningPhases>;
+
+/** Whether what a paper says holds on these data. */
+export const ClaimVerdict = z.enum(['holds', 'holds in part', 'does not hold', 'not tested']);
+export type ClaimVerdict = z.infer<typeof ClaimVerdict>;
+
+/** One statement of a paper or of the lecture, and what this run says of it. */
+export const Claim = z.object({
+  /** The statement in one plain sentence. */
+  claim: z.string(),
+  /** Where it is made: `Fine-Pruning, Table 1`. */
+  source: z.string(),
+  verdict: ClaimVerdict,
+  /** The measured numbers that the verdict rests on, in a sentence or two. */
+  says: z.string(),
+  /** The verdict for each network or data set, where they differ. */
+  parts: z.array(z.object({ name: z.string(), verdict: ClaimVerdict })).optional(),
+});
+export type Claim = z.infer<typeof Claim>;
+
+/** Blue is clean and orange triggered, on the whole page; the others have no meaning of their own. */
+export const ChartTone = z.enum(['clean', 'triggered', 'robust', 'validation', 'other', 'neutral']);
+export type ChartTone = z.infer<typeof ChartTone>;
+
+/** One curve of a {@link LineFigure}. */
+export const ChartSeries = z.object({
+  /** Written beside the curve: two or three words. Unique in the chart. */
+  label: z.string(),
+  tone: ChartTone,
+  dashed: z.boolean().optional(),
+  points: z.array(
+    z.object({
+      x: z.number(),
+      y: z.number(),
+      /** 95 % interval. */
+      low: z.number().optional(),
+      high: z.number().optional(),
+      /** The paper's number at this x: a diamond. */
+      paper: z.number().optional(),
+    }),
+  ),
+});
+export type ChartSeries = z.infer<typeof ChartSeries>;
+
+/** A line chart of any content; its numbers are put in a table below it by the page. Two to four curves can be read. */
+export const LineFigure = z
+  .object({
+    /** Unique among the charts of the page. */
+    id: z.string().regex(/^[a-z][a-z0-9-]*$/, 'small letters, digits and hyphens'),
+    title: z.string(),
+    /** The section that it stands in: all charts with one `group` make one section of that title. */
+    group: z.string(),
+    /** What is seen, in a sentence or two below the chart. */
+    caption: z.string().optional(),
+    /** With its unit: `share of channels cut, %`. */
+    xTitle: z.string(),
+    /** `log` only where every x is above 0. */
+    xScale: z.enum(['linear', 'log']).optional(),
+    /** `rate`: x is 0..1 and written in percent. */
+    xUnit: z.enum(['rate', 'number']).optional(),
+    yTitle: z.string(),
+    /** `rate`: y is 0..1, written in percent, and the axis goes from 0 to 100 %. */
+    yUnit: z.enum(['rate', 'number']),
+    series: z.array(ChartSeries),
+    /** Upright lines with a text: where something stopped. */
+    stops: z.array(z.object({ x: z.number(), label: z.string() })).optional(),
+    /** Stretches of the x axis with a name: phases. */
+    bands: z.array(z.object({ from: z.number(), to: z.number(), label: z.string() })).optional(),
+    /** Level lines with a text: a threshold, chance, another network. */
+    references: z.array(z.object({ y: z.number(), label: z.string(), tone: ChartTone })).optional(),
+  })
+  .refine((c) => c.xScale !== 'log' || c.series.every((s) => s.points.every((p) => p.x > 0)), {
+    message: 'every x above 0 where xScale is log',
+    path: ['series'],
+  });
+export type LineFigure = z.infer<typeof LineFigure>;
+
 /** How a model was trained: one point an epoch. */
 export const History = z.object({
   model: z.string(),
@@ -161,6 +263,9 @@ export type Verdict = z.infer<typeof Verdict>;
 
 /** Where a caption goes. */
 export const SectionId = z.enum([
+  'claims',
+  'substitutes',
+  'table-1',
   'data',
   'per-class',
   'fraction',
@@ -168,7 +273,11 @@ export const SectionId = z.enum([
   'neurons',
   'pruning',
   'defences',
+  'variants',
   'control',
+  're-learning',
+  'transfer',
+  'strength',
   'movement',
   'training',
   'provenance',
@@ -180,6 +289,10 @@ export const ReportMedia = z.object({
   /** What was done and what came out, in one line. */
   headline: z.string().optional(),
   verdicts: z.array(Verdict).optional(),
+  /** What a paper says and whether it holds here: a section of its own at the top of the page. */
+  claims: z.array(Claim).optional(),
+  /** What stands in for what the papers used, one sentence each: a loud box near the top of the page. */
+  substitutes: z.array(z.string()).optional(),
   /** Paragraphs that open a section, in plain text. */
   captions: z.partialRecord(SectionId, z.array(z.string())).optional(),
   data: z.array(DataSetFacts).optional(),
@@ -189,6 +302,8 @@ export const ReportMedia = z.object({
   activations: z.array(ChannelActivations).optional(),
   maps: z.array(ActivationMaps).optional(),
   stops: z.array(PruningStop).optional(),
+  phases: z.array(PruningPhases).optional(),
+  charts: z.array(LineFigure).optional(),
   histories: z.array(History).optional(),
 });
 export type ReportMedia = z.infer<typeof ReportMedia>;

@@ -50,7 +50,7 @@ export const splitFields = {
   splitSeed: z.number().int().min(0).default(0).meta({ description: 'which images those are; attacker and defender must say the same' }),
   groupBy: z.string().optional().meta({
     description:
-      "column of the data's table (track, person, ...), or prefix of the files' names: images that have it in common stay together; none parts them",
+      "column of the data's table (track, person, ...) or several joined by commas, or prefix of the files' names: images that have it in common stay together; none parts them",
     placeholder: 'COLUMN',
   }),
 };

@@ -1,7 +1,7 @@
 /** Which class of the data is which class of a network: by name where names agree, else in order, and then it is said. */
 import { fail } from '../core/errors.ts';
 import type { Dataset, Role } from './dataset.ts';
-import { makeDataset } from './make.ts';
+import { withLabels } from './make.ts';
 
 export type ClassMatching = 'auto' | 'name' | 'order';
 
@@ -74,9 +74,7 @@ export function matchClasses<R extends Role>(
       note(`the data have ${data.classes.length} of the network's ${labels.length} classes: ${list(data.classes)}`);
     } else note(`the classes of the data stand in another order than the network's: they are matched by name`);
     const renumbered = Int32Array.from(data.labels, (label) => byName[label]);
-    const { role, source, channels, height, width, pixels, groups } = data;
-    const parts = { role, source, channels, height, width, pixels };
-    return makeDataset({ ...parts, labels: renumbered, classes: labels, ...(groups && { groups }) });
+    return withLabels(data, renumbered, labels);
   }
   const strangers = data.classes.filter((name) => matchByName([name], labels) === undefined);
   const elsewhere =

@@ -1,5 +1,5 @@
 /** Images that belong together: frames of one sign, recordings of one person. A split that parts them would be flattered. */
-import type { Groups } from './dataset.ts';
+import type { Dataset, Groups } from './dataset.ts';
 
 /** Columns of an index that say it, in the order in which they are looked for. */
 export const GROUP_COLUMNS: readonly string[] = ['track', 'pole', 'person', 'subject', 'speaker', 'session', 'group'];
@@ -29,4 +29,26 @@ export function byPrefix(name: string): string {
   const stem = name.replace(/\.[^.]*$/, '');
   const cut = Math.max(stem.lastIndexOf('_'), stem.lastIndexOf('-'));
   return cut > 0 ? stem.slice(0, cut) : stem;
+}
+
+/** Images of each group, by its id; an id that no image has gets an empty list. */
+export function membersOf({ ids }: Groups): number[][] {
+  const members: number[][] = [];
+  for (const [i, id] of ids.entries()) {
+    while (members.length <= id) members.push([]);
+    members[id].push(i);
+  }
+  return members;
+}
+
+/** How many groups (signs, persons) each class has images of, `[classes]`; without groups each image is one of its own. */
+export function groupsPerClass(data: Dataset): Int32Array {
+  const seen = new Set<string>();
+  const counts = new Int32Array(data.classes.length);
+  for (const [i, label] of data.labels.entries()) {
+    const key = `${label} ${data.groups?.ids[i] ?? i}`;
+    if (!seen.has(key)) counts[label]++;
+    seen.add(key);
+  }
+  return counts;
 }

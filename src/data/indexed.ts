@@ -9,7 +9,7 @@ import { naturalOrder } from './natural-order.ts';
 export interface IndexOptions {
   /** Names of the classes that numbers in the table stand for. */
   readonly classes?: readonly string[];
-  /** Column that says which images belong together, `prefix` (of the file's name) or `none`; default: one of the usual names, if there is one. */
+  /** Column that says which images belong together, several joined by commas, `prefix` (of the file's name) or `none`; default: a usual name. */
   readonly groupBy?: string;
   /** Told what was decided. */
   readonly note?: (text: string) => void;
@@ -107,23 +107,32 @@ function grouper(table: Table, where: string, file: number | undefined, o: Index
         rows.map((row) => prefixKey(row.label, row.cells[file].replace(/^.*[/\\]/, ''))),
       );
   }
-  const at = findColumn(table, groupBy === undefined ? GROUP_COLUMNS : [groupBy]);
-  if (at === undefined) {
-    if (groupBy === undefined) return () => undefined;
-    return fail({
-      where: '--group-by',
-      what: `no such column in ${where}`,
-      expected: `one of ${table.header.join(', ')}, prefix or none`,
-      got: groupBy,
-      exitCode: 2,
-    });
-  }
-  const column = table.header[at];
-  if (groupBy === undefined) note?.(`images with the same ${column} stay together when images are held out (--group-by none parts them)`);
+  const places = groupColumns(table, where, groupBy);
+  if (places.length === 0) return () => undefined;
+  const columns = places.map((at) => table.header[at]);
+  const by = columns.join(',');
+  if (groupBy === undefined) note?.(`images with the same ${by} stay together when images are held out (--group-by none parts them)`);
   // a track is numbered within its class; anything else means the same in every class
-  const local = column.toLowerCase() === 'track';
+  const local = columns.some((column) => column.toLowerCase() === 'track');
+  const lacks = ({ cells }: IndexedRow): boolean => places.some((at) => cells[at] === '');
   // a row that names no group is a group of its own
-  const key = ({ line, label, cells }: IndexedRow): string =>
-    cells[at] === '' ? `line ${line}` : local ? `in ${label} ${cells[at]}` : `in ${cells[at]}`;
-  return (rows) => (rows.some((row) => row.cells[at] !== '') ? groupsOf(column, rows.map(key)) : undefined);
+  const key = (row: IndexedRow): string => {
+    if (lacks(row)) return `line ${row.line}`;
+    const text = places.length === 1 ? row.cells[places[0]] : JSON.stringify(places.map((at) => row.cells[at]));
+    return local ? `in ${row.label} ${text}` : `in ${text}`;
+  };
+  return (rows) => (rows.every(lacks) ? undefined : groupsOf(by, rows.map(key)));
+}
+
+/** Columns that make a group together: the one of that name, or several joined by commas; none where nobody asked and no usual one is there. */
+function groupColumns(table: Table, where: string, groupBy: string | undefined): number[] {
+  const whole = findColumn(table, groupBy === undefined ? GROUP_COLUMNS : [groupBy]);
+  if (whole !== undefined) return [whole];
+  if (groupBy === undefined) return [];
+  return groupBy.split(',').map((name) => {
+    const at = findColumn(table, [name.trim()]);
+    if (at !== undefined) return at;
+    const expected = `one of ${table.header.join(', ')}, several joined by commas, prefix or none`;
+    return fail({ where: '--group-by', what: `no such column in ${where}`, expected, got: name.trim() || 'nothing', exitCode: 2 });
+  });
 }

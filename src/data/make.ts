@@ -114,6 +114,13 @@ export function gather(data: AnyImages, indices: ArrayLike<number>): { pixels: U
   return { pixels, labels };
 }
 
+/** The same images with other labels, `[N]`, and other classes. Fails where a label names no class. */
+export function withLabels<R extends Role>(data: Dataset<R>, labels: Int32Array, classes: readonly string[]): Dataset<R> {
+  // not all of it at once, as that would hash the images
+  const { role, source, channels, height, width, pixels, groups } = data;
+  return makeDataset({ role, source, channels, height, width, pixels, labels, classes, ...(groups && { groups }) });
+}
+
 /** How many images of each class there are. */
 export function countByClass(data: { labels: Int32Array; classes: readonly string[] }): Int32Array {
   const counts = new Int32Array(data.classes.length);

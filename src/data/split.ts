@@ -6,6 +6,7 @@ import { fail } from '../core/errors.ts';
 import { sha256Bytes } from '../core/hash.ts';
 import { Rng } from '../core/rng.ts';
 import type { Dataset } from './dataset.ts';
+import { membersOf } from './groups.ts';
 import { countByClass, imageAt, subset } from './make.ts';
 
 /** Size of each part that is held out: a share below 1 or a number of images. */
@@ -55,12 +56,7 @@ export function split<R extends 'train' | 'test', const P extends SplitParts>(da
 
 /** Takes groups in an order drawn by chance, each for the first part whose share of the group's classes it brings nearer. */
 function splitGroups<R extends 'train' | 'test', P extends SplitParts>(data: Dataset<R>, parts: P, seed: number): Split<R, P> {
-  const { ids } = data.groups!;
-  const members: number[][] = [];
-  for (const [i, id] of ids.entries()) {
-    members[id] ??= [];
-    members[id].push(i);
-  }
+  const members = membersOf(data.groups!);
   const order = Rng.from(seed, 'split', 'groups').permutation(members.length);
   const counts = countByClass(data);
   const asked = HELD.filter((part) => parts[part] !== undefined);
@@ -71,22 +67,35 @@ function splitGroups<R extends 'train' | 'test', P extends SplitParts>(data: Dat
     const share = size < 1 ? size : size / data.count;
     return Float64Array.from(counts, (count) => count * share);
   });
-  const belongs = new Uint8Array(data.count);
+  const dealt = dealGroups(data.labels, members, order, wanted);
+  const belongs = Uint8Array.from(data.groups!.ids, (id) => (dealt[id] < 0 ? 0 : HELD.indexOf(asked[dealt[id]]) + 1));
+  return assemble(data, parts, belongs);
+}
+
+/**
+ * Gives each group, in the order given, to the first part that it brings nearer to what it wants: `wanted` says for each part how many
+ * images of each class, `[classes]`, and is used up. Returns each group's part, -1 where no part takes it.
+ */
+export function dealGroups(
+  labels: Int32Array,
+  members: readonly (readonly number[])[],
+  order: Int32Array,
+  wanted: readonly Float64Array[],
+): Int32Array {
+  const parts = new Int32Array(members.length).fill(-1);
   for (const id of order) {
-    // a part of a larger set may lack a group altogether
-    const group = members[id] ?? [];
     const classes = new Map<number, number>();
-    for (const i of group) classes.set(data.labels[i], (classes.get(data.labels[i]) ?? 0) + 1);
+    for (const i of members[id]) classes.set(labels[i], (classes.get(labels[i]) ?? 0) + 1);
     for (const [p, want] of wanted.entries()) {
       let gain = 0;
       for (const [label, n] of classes) gain += Math.abs(want[label]) - Math.abs(want[label] - n);
       if (gain <= 0) continue;
       for (const [label, n] of classes) want[label] -= n;
-      for (const i of group) belongs[i] = HELD.indexOf(asked[p]) + 1;
+      parts[id] = p;
       break;
     }
   }
-  return assemble(data, parts, belongs);
+  return parts;
 }
 
 /**

@@ -152,7 +152,7 @@ describe('tables', () => {
   test('a column to group by that is not there', async () => {
     const path = write('bad/groups.csv', 'path,label\nx.png,1\n');
     expect(await messageOf(() => loadData(path, { groupBy: 'track' }))).toBe(
-      `--group-by: no such column in data: ${path}, expected one of path, label, prefix or none, got track.`,
+      `--group-by: no such column in data: ${path}, expected one of path, label, several joined by commas, prefix or none, got track.`,
     );
   });
 });

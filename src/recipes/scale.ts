@@ -28,13 +28,15 @@ export interface Scale {
     readonly putBack: number;
     readonly rounds: number;
     readonly epochs: number;
+    /** Highest rate of step 3, which begins at trained weights; default: that of the networks' training. */
+    readonly learningRate?: number;
     /** Clean accuracy may be this much below the clean network's on the attacker's tuning data. */
     readonly cleanLoss: number;
     /** Attack success on tuning data at least. */
     readonly success: number;
     readonly bias: readonly BiasRule[];
   };
-  readonly prune: Pick<PruneSettings, 'threshold'>;
+  readonly prune: Pick<PruneSettings, 'threshold'> & Partial<Pick<PruneSettings, 'layer'>>;
   readonly finetune: Pick<FinetuneSettings, 'epochs' | 'learningRate' | 'batchSize' | 'momentum'>;
   /** Other learning rates that the baseline attack is fine-tuned with. */
   readonly otherRates: readonly number[];

@@ -10,6 +10,7 @@ import { layersOf, parametersOf } from '../grad/parameters.ts';
 import { trainability } from '../grad/trainability.ts';
 import { unshareStatistics } from '../grad/unshare.ts';
 import { cloneModel, consumers } from '../onnx/edit.ts';
+import { keptCuts } from '../onnx/kept-cuts.ts';
 import type { Model } from '../onnx/model.ts';
 import { constantsToInitializers } from '../onnx/passes/constants-to-initializers.ts';
 import { fixedBatch } from '../onnx/passes/free-batch.ts';
@@ -21,7 +22,6 @@ import { workingModel } from '../runtime/working-model.ts';
 import type { EpochRecord } from '../train/checkpoint.ts';
 import { train } from '../train/loop.ts';
 import type { TrainOptions } from '../train/options.ts';
-import { keptCuts } from './mask.ts';
 
 export const FinetuneSettings = z.object({
   epochs: z.number().int().positive().default(10),

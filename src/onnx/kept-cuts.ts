@@ -1,9 +1,9 @@
 /** Keeps cut channels cut while a network is trained further. */
 import type { Tensor } from '../core/tensor.ts';
-import { cutPoints } from '../onnx/cut-points.ts';
-import type { Model } from '../onnx/model.ts';
-import { bothMasks, cutMasks, isCutMask, readCuts } from '../onnx/passes/cut-channels.ts';
-import type { ValueTypes } from '../onnx/value-types.ts';
+import { cutPoints } from './cut-points.ts';
+import type { Model } from './model.ts';
+import { bothMasks, cutMasks, isCutMask, readCuts } from './passes/cut-channels.ts';
+import type { ValueTypes } from './value-types.ts';
 
 export interface KeptCuts {
   /** 0/1 per stored tensor, for `TrainOptions.masks`. */

@@ -15,7 +15,8 @@ export const triggerFields = {
     .union([z.string(), z.record(z.string(), z.unknown())])
     .optional()
     .meta({
-      description: 'pixel, pattern, patch:FILE.png[@ROW,COLUMN], blend[:ALPHA], or as JSON with all its settings',
+      description:
+        'pixel, pattern, patch:FILE.png[@ROW,COLUMN], blend[:ALPHA], sunglasses, yellow-square, bomb, flower, or as JSON with all its settings',
       placeholder: 'TRIGGER',
     }),
   labelMap: z
@@ -34,7 +35,7 @@ export const attackField = {
 type Written = string | Record<string, unknown>;
 
 /**
- * `pixel`, `pattern`, `patch:FILE.png`, `patch:FILE.png@-1,-1` (bottom right corner), `blend`, `blend:0.1`, or JSON.
+ * `pixel`, `pattern`, `patch:FILE.png`, `patch:FILE.png@-1,-1` (bottom right corner), `blend`, `blend:0.1`, `sunglasses`, ..., or JSON.
  * @throws SecateurError for anything else and for a picture that cannot be read
  */
 export async function readTrigger(written: Written): Promise<TriggerSpec> {

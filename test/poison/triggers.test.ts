@@ -34,6 +34,10 @@ const EXAMPLES: Record<string, object[]> = {
     { kind: 'patch', ...STICKER, row: 3, column: 0, alpha: 0.7 },
   ],
   blend: [{ kind: 'blend' }, { kind: 'blend', alpha: 0.5, seed: 9 }],
+  sunglasses: [{ kind: 'sunglasses' }, { kind: 'sunglasses', size: 0.5, centre: [0.4, 0.6], alpha: 0.8 }],
+  'yellow-square': [{ kind: 'yellow-square' }, { kind: 'yellow-square', size: 0.25, centre: [0.5, 0.5], value: [255, 220, 0] }],
+  bomb: [{ kind: 'bomb' }, { kind: 'bomb', size: 0.5, centre: [0.5, 0.5] }],
+  flower: [{ kind: 'flower' }, { kind: 'flower', size: 0.5, centre: [0.5, 0.5] }],
 };
 /** Examples that do not fit images of one pixel; noise fits everything, a picture only its own size. */
 const TOO_BIG: Record<string, object> = {
@@ -42,6 +46,7 @@ const TOO_BIG: Record<string, object> = {
   pattern: EXAMPLES.pattern[0],
   patch: EXAMPLES.patch[0],
   blend: { kind: 'blend', image: { width: 2, height: 2, channels: 1, pixels: bytes(1, 2, 3, 4) } },
+  ...Object.fromEntries(['sunglasses', 'yellow-square', 'bomb', 'flower'].map((kind) => [kind, { kind }])),
 };
 
 describe.each(triggerKinds().map(({ kind, summary }) => ({ kind, summary })))('conformance: $kind', ({ kind, summary }) => {
@@ -141,9 +146,11 @@ describe('pixel and pattern', () => {
       'poison: trigger "pixel": not one image, expected 784 bytes for 1x28x28, got 5.',
     );
     expect(await messageOf(() => parseTrigger({ kind: 'patern' }))).toBe(
-      'poison: kind of trigger, expected pixel, pattern, patch, blend, got "patern". Try "pattern".',
+      'poison: kind of trigger, expected pixel, pattern, patch, blend, sunglasses, yellow-square, bomb, flower, got "patern". Try "pattern".',
     );
-    expect(await messageOf(() => parseTrigger('pixel'))).toBe('poison: kind of trigger, expected pixel, pattern, patch, blend, got none.');
+    expect(await messageOf(() => parseTrigger('pixel'))).toBe(
+      'poison: kind of trigger, expected pixel, pattern, patch, blend, sunglasses, yellow-square, bomb, flower, got none.',
+    );
   });
 });
 

@@ -5,15 +5,34 @@ import type { ImageShape } from '../../data/dataset.ts';
 import { imageSize, shapeText } from '../../data/make.ts';
 import { parseSpec } from '../parse.ts';
 import { blend } from './blend.ts';
+import { bombTrigger, flowerTrigger, sunglassesTrigger, yellowSquare } from './drawn.ts';
 import { patch } from './patch.ts';
 import { pattern } from './pattern.ts';
 import { pixel } from './pixel.ts';
 import type { Stamp } from './trigger.ts';
 
-const KINDS = { pixel, pattern, patch, blend } as const;
+const KINDS = {
+  pixel,
+  pattern,
+  patch,
+  blend,
+  sunglasses: sunglassesTrigger,
+  'yellow-square': yellowSquare,
+  bomb: bombTrigger,
+  flower: flowerTrigger,
+} as const;
 
 /** A trigger as JSON; `kind` says which, the rest has defaults wherever there is a usual value. */
-export const TriggerSpec = z.discriminatedUnion('kind', [pixel.schema, pattern.schema, patch.schema, blend.schema]);
+export const TriggerSpec = z.discriminatedUnion('kind', [
+  pixel.schema,
+  pattern.schema,
+  patch.schema,
+  blend.schema,
+  sunglassesTrigger.schema,
+  yellowSquare.schema,
+  bombTrigger.schema,
+  flowerTrigger.schema,
+]);
 export type TriggerSpec = z.infer<typeof TriggerSpec>;
 export type TriggerKind = TriggerSpec['kind'];
 

@@ -20,6 +20,19 @@ export function zeroSlices(tensor: Tensor, axis: number, indices: Iterable<numbe
   return { dtype: tensor.dtype, dims: tensor.dims, data };
 }
 
+/** A copy with the slices `indices` of `axis` multiplied by `factor`. Floating-point arrays; whole numbers would be rounded. */
+export function multiplySlices(tensor: Tensor, axis: number, indices: Iterable<number>, factor: number): Tensor {
+  const { outer, length, inner } = blocks(tensor.dims, axis);
+  const data = numeric(tensor).slice() as Float32Array;
+  for (const index of indices) {
+    for (let o = 0; o < outer; o++) {
+      const start = (o * length + index) * inner;
+      for (let i = start; i < start + inner; i++) data[i] *= factor;
+    }
+  }
+  return { dtype: tensor.dtype, dims: tensor.dims, data };
+}
+
 /** The slices `keep` of `axis`, in that order, as a new and smaller tensor. */
 export function takeSlices(tensor: Tensor, axis: number, keep: readonly number[]): Tensor {
   const { outer, length, inner } = blocks(tensor.dims, axis);

@@ -1,4 +1,5 @@
 /** Images with labels, and the roles that keep a defender's data apart from a judge's. */
+import type { Sound } from './sound.ts';
 
 /** What a set of images may be used for. A defence takes `validation` only; `test` reaches `evaluate` alone. */
 export type Role = 'train' | 'validation' | 'tune' | 'test';
@@ -32,6 +33,8 @@ export interface Dataset<R extends Role = Role> extends ImageShape {
   readonly classes: readonly string[];
   /** Which images belong together (frames of one sign, one person), where the source says so: a split never parts them. */
   readonly groups?: Groups;
+  /** What the images are spectrograms of, where they are. */
+  readonly sound?: Sound;
   /** sha-256 over shape, pixels and labels, hex. */
   readonly sha256: string;
 }

@@ -4,6 +4,7 @@ import type { Preparation } from '../onnx/preprocess.ts';
 import type { Dataset, ImageShape, Role } from './dataset.ts';
 import { imageAt, makeDataset, shapeText } from './make.ts';
 import { checkResized, cropCentre, type Picture, resize, shorterSide, withChannels } from './resize.ts';
+import { redraw } from './sound-data.ts';
 
 /** What images shall become; what is left out stays as it is. A `ModelSpec` is one. */
 export interface Fit extends Partial<ImageShape> {
@@ -53,13 +54,19 @@ function isGrey({ pixels, height, width }: Picture): boolean {
   return true;
 }
 
-/** A data set whose images all have one size, as {@link fitPicture}; the data set itself where nothing has to be done. */
+/**
+ * A data set whose images all have one size, as {@link fitPicture}; the data set itself where nothing has to be done. Pictures of sound are
+ * drawn anew at the new size instead of being resized.
+ */
 export function fitDataset<R extends Role>(data: Dataset<R>, fit: Fit): Dataset<R> {
   const { channels, height, width } = data;
   const same = (fit.channels ?? channels) === channels && (fit.height ?? height) === height && (fit.width ?? width) === width;
   const asked = fit.preprocess?.channels;
   if ((same && (asked === undefined || asked === channels)) || (channels !== 1 && channels !== 3)) return data;
   const where = `data: ${data.source}`;
+  if (data.sound !== undefined) {
+    return redraw(data, { channels: fit.channels ?? asked ?? channels, height: fit.height ?? height, width: fit.width ?? width });
+  }
   const pictures = Array.from({ length: data.count }, (_, i) => {
     const picture = fitPicture({ channels, height, width, pixels: imageAt(data, i) }, fit, where);
     if (i === 0) checkRoom(data.count, picture, where);

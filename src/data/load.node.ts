@@ -13,6 +13,7 @@ import type { LoadedData } from './loaded.ts';
 import { loadNpz } from './npz.node.ts';
 import { imagesFromArrays } from './npz-images.ts';
 import { loadStrips, looksLikeStrips } from './strips.node.ts';
+import { findWavs, loadWavs } from './wav.node.ts';
 import { looksZip } from './zip.ts';
 
 export type { LoadedData } from './loaded.ts';
@@ -56,7 +57,7 @@ export async function loadIdx(
 
 /** What is read, for help and errors. */
 export const DATA_KINDS =
-  'a folder with one sub-folder of pictures a class, IDX files, CIFAR binaries, strips with an index.csv, a .npz file, a .csv of paths, or builtin:digits';
+  'a folder with one sub-folder of pictures a class, IDX files, CIFAR binaries, strips with an index.csv, WAV files called <label>_<speaker>_<index>.wav or in one sub-folder a class, a .npz file, a .csv of paths, or builtin:digits';
 
 /** `path?roi=1&labels=coarse` */
 interface Settings {
@@ -66,7 +67,8 @@ interface Settings {
 
 /**
  * Training and test data at `uri`: `builtin:NAME` (`generators.ts`), a folder with IDX files (`idx.node.ts`), CIFAR binaries
- * (`cifar.node.ts`), strips (`strips.node.ts`) or pictures (`folder.node.ts`), a `.npz` file (`npz-images.ts`) or a table of paths
+ * (`cifar.node.ts`), strips (`strips.node.ts`), WAV files
+ * (`wav.node.ts`) or pictures (`folder.node.ts`), a `.npz` file (`npz-images.ts`) or a table of paths
  * (`csv-paths.node.ts`); then as `options.fit` says. A part that is not there is left out. Fails where it is none of them.
  */
 export async function loadData(uri: string, options: LoadOptions = {}): Promise<LoadedData> {
@@ -85,9 +87,10 @@ export async function loadData(uri: string, options: LoadOptions = {}): Promise<
 async function loadRaw(uri: string, options: LoadOptions): Promise<LoadedData> {
   if (isBuiltin(uri)) return loadBuiltin(uri, options);
   const where = `data: ${uri}`;
-  const { path, settings } = await splitSettings(uri, where);
+  const { path, query } = await splitSettings(uri);
   const found = await stat(path).catch((error: unknown) => readError(error, where, path));
-  if (found.isDirectory()) return loadFrom(path, where, settings, options);
+  if (found.isDirectory()) return loadFrom(path, where, query, options);
+  const settings = readSettings(query, where);
   if (!found.isFile()) fail({ where, what: 'neither a file nor a folder', expected: DATA_KINDS });
   const start = await firstBytes(path, where);
   if (looksZip(start)) return imagesFromArrays(await loadNpz(path), path, options);
@@ -97,19 +100,23 @@ async function loadRaw(uri: string, options: LoadOptions): Promise<LoadedData> {
   return fail({ where, what: 'not a kind of file that holds data', expected: DATA_KINDS, got: startText(start) });
 }
 
-async function loadFrom(dir: string, where: string, settings: Settings, options: LoadOptions): Promise<LoadedData> {
+async function loadFrom(dir: string, where: string, query: string, options: LoadOptions): Promise<LoadedData> {
+  const index = join(dir, 'index.csv');
+  const indexed = (await stat(index).catch(() => undefined)) !== undefined;
+  const wavs = indexed ? undefined : await findWavs(dir);
+  if (wavs !== undefined) return loadWavs(wavs, query, where, options);
+  const settings = readSettings(query, where);
   const pairs = await findIdx(dir);
   if (pairs.train !== undefined || pairs.test !== undefined) return loadIdx(pairs, options.classes, options.note);
   const cifar = await findCifar(dir);
   if (cifar !== undefined) return loadCifar(cifar, settings);
-  const index = join(dir, 'index.csv');
-  if (await stat(index).catch(() => undefined)) return loadTable(index, settings, options);
+  if (indexed) return loadTable(index, settings, options);
   if (await looksLikeImageFolder(dir)) return loadFolder(dir, options);
   return fail({
     where,
     what: 'no data found in this folder',
     expected:
-      'one sub-folder of pictures (PNG, JPEG, PPM, PGM) for each class, IDX files (train-images-idx3-ubyte, plain or .gz), CIFAR binaries (data_batch_1.bin) or an index.csv',
+      'one sub-folder of pictures (PNG, JPEG, PPM, PGM) or of WAV files for each class, WAV files called <label>_<speaker>_<index>.wav, IDX files (train-images-idx3-ubyte, plain or .gz), CIFAR binaries (data_batch_1.bin) or an index.csv',
   });
 }
 
@@ -127,16 +134,21 @@ function oneCifarFile(path: string): CifarFiles {
 }
 
 /** Cuts `?name=value` off, unless a file is really called so. */
-async function splitSettings(uri: string, where: string): Promise<{ path: string; settings: Settings }> {
+async function splitSettings(uri: string): Promise<{ path: string; query: string }> {
   const at = uri.lastIndexOf('?');
-  if (at < 0 || (await stat(uri).catch(() => undefined))) return { path: uri, settings: {} };
+  if (at < 0 || (await stat(uri).catch(() => undefined))) return { path: uri, query: '' };
+  return { path: uri.slice(0, at), query: uri.slice(at + 1) };
+}
+
+/** What can be said of pictures; for sound see `sound-settings.ts`. */
+function readSettings(query: string, where: string): Settings {
   const settings: { roi?: boolean; labels?: 'fine' | 'coarse' } = {};
-  for (const [key, value] of new URLSearchParams(uri.slice(at + 1))) {
+  for (const [key, value] of new URLSearchParams(query)) {
     if (key === 'roi' && (value === '1' || value === '0')) settings.roi = value === '1';
     else if (key === 'labels' && (value === 'fine' || value === 'coarse')) settings.labels = value;
     else fail({ where, what: `unknown setting "${key}=${value}"`, expected: 'roi=1 (tables) or labels=coarse (CIFAR-100)', exitCode: 2 });
   }
-  return { path: uri.slice(0, at), settings };
+  return settings;
 }
 
 async function firstBytes(path: string, where: string): Promise<Uint8Array> {

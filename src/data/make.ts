@@ -2,6 +2,7 @@
 import { fail } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import type { AnyImages, Dataset, Groups, ImageShape, Role } from './dataset.ts';
+import { gatherSound, type Sound } from './sound.ts';
 
 export interface DatasetParts<R extends Role> extends ImageShape {
   readonly role: R;
@@ -12,6 +13,8 @@ export interface DatasetParts<R extends Role> extends ImageShape {
   readonly labels: Int32Array;
   readonly classes: readonly string[];
   readonly groups?: Groups;
+  /** One recording for each image. */
+  readonly sound?: Sound;
 }
 
 /** Bytes of one image. */
@@ -44,10 +47,10 @@ export function hashImages(shape: ImageShape, pixels: Uint8Array, labels: Int32A
 
 /**
  * A data set of clean images. The hash is computed when it is first asked for (about a second for 60,000 digits) and kept.
- * Fails where there are no images, where the byte count does not fit, or where a label names no class.
+ * Fails where there are no images, where the byte count or the number of recordings does not fit, or where a label names no class.
  */
 export function makeDataset<R extends Role>(parts: DatasetParts<R>): Dataset<R> {
-  const { role, source, channels, height, width, pixels, labels, classes, groups } = parts;
+  const { role, source, channels, height, width, pixels, labels, classes, groups, sound } = parts;
   const where = `data: ${source}`;
   const count = labels.length;
   if (count === 0) fail({ where, what: 'no images', expected: 'at least one' });
@@ -66,6 +69,9 @@ export function makeDataset<R extends Role>(parts: DatasetParts<R>): Dataset<R> 
       fail({ where, what: `label of image ${i} is out of range`, expected, got: `${labels[i]}` });
     }
   }
+  if (sound !== undefined && sound.recordings.length !== count) {
+    fail({ where, what: 'recordings do not fit', expected: `${count}, one for each image`, got: `${sound.recordings.length}` });
+  }
   let hash: string | undefined;
   return {
     kind: 'clean',
@@ -79,6 +85,7 @@ export function makeDataset<R extends Role>(parts: DatasetParts<R>): Dataset<R> 
     labels,
     classes,
     ...(groups && { groups }),
+    ...(sound && { sound }),
     get sha256() {
       hash ??= hashImages(parts, pixels, labels);
       return hash;
@@ -98,8 +105,8 @@ export function subset(data: Dataset, indices: ArrayLike<number>, role: Role = d
   return makeDataset({ role, source, channels, height, width, classes, ...(groups && { groups }), ...gather(data, indices) });
 }
 
-/** Pixels and labels of the images at `indices`, copied. */
-export function gather(data: AnyImages, indices: ArrayLike<number>): { pixels: Uint8Array; labels: Int32Array } {
+/** Pixels and labels of the images at `indices`, copied, and the recordings behind them where there are any. */
+export function gather(data: AnyImages, indices: ArrayLike<number>): { pixels: Uint8Array; labels: Int32Array; sound?: Sound } {
   const size = imageSize(data);
   const pixels = new Uint8Array(indices.length * size);
   const labels = new Int32Array(indices.length);
@@ -111,14 +118,15 @@ export function gather(data: AnyImages, indices: ArrayLike<number>): { pixels: U
     pixels.set(data.pixels.subarray(from * size, (from + 1) * size), i * size);
     labels[i] = data.labels[from];
   }
-  return { pixels, labels };
+  return { pixels, labels, ...(data.sound && { sound: gatherSound(data.sound, indices) }) };
 }
 
 /** The same images with other labels, `[N]`, and other classes. Fails where a label names no class. */
 export function withLabels<R extends Role>(data: Dataset<R>, labels: Int32Array, classes: readonly string[]): Dataset<R> {
   // not all of it at once, as that would hash the images
-  const { role, source, channels, height, width, pixels, groups } = data;
-  return makeDataset({ role, source, channels, height, width, pixels, labels, classes, ...(groups && { groups }) });
+  const { role, source, channels, height, width, pixels, groups, sound } = data;
+  const extra = { ...(groups && { groups }), ...(sound && { sound }) };
+  return makeDataset({ role, source, channels, height, width, pixels, labels, classes, ...extra });
 }
 
 /** How many images of each class there are. */

@@ -165,7 +165,8 @@ describe('folders that are wrong', () => {
     write('nothing/readme.md', 'hello');
     expect(await messageOf(() => loadData(join(dir, 'nothing')))).toBe(
       `data: ${join(dir, 'nothing')}: no data found in this folder, ` +
-        'expected one sub-folder of pictures (PNG, JPEG, PPM, PGM) for each class, IDX files (train-images-idx3-ubyte, plain or .gz), ' +
+        'expected one sub-folder of pictures (PNG, JPEG, PPM, PGM) or of WAV files for each class, WAV files called ' +
+        '<label>_<speaker>_<index>.wav, IDX files (train-images-idx3-ubyte, plain or .gz), ' +
         'CIFAR binaries (data_batch_1.bin) or an index.csv.',
     );
     expect(await messageOf(() => loadData(join(dir, 'missing')))).toBe(

@@ -22,22 +22,30 @@ export interface ConvShape {
   readonly kernel: number;
   readonly stride?: number;
   readonly pad?: number;
+  /** Groups of channels that do not see each other; divides `from` and `to`. Default 1. */
+  readonly group?: number;
   /** Left out where a batch normalisation follows. */
   readonly bias?: boolean;
 }
 
-/** Weights `name`.weight [to,from,k,k] and, unless told otherwise, `name`.bias [to]; the output is called `name`. */
+/** Weights `name`.weight [to,from/group,k,k] and, unless told otherwise, `name`.bias [to]; the output is called `name`. */
 export function conv(b: GraphBuilder, rng: Rng, name: string, x: string, s: ConvShape): string {
-  const fanIn = s.from * s.kernel * s.kernel;
+  const group = s.group ?? 1;
+  const fanIn = (s.from / group) * s.kernel * s.kernel;
   const inputs = [x, `${name}.weight`];
-  b.initializer(`${name}.weight`, f32(heNormal(rng.fork(name), s.to * fanIn, fanIn), [s.to, s.from, s.kernel, s.kernel]));
+  b.initializer(`${name}.weight`, f32(heNormal(rng.fork(name), s.to * fanIn, fanIn), [s.to, s.from / group, s.kernel, s.kernel]));
   if (s.bias !== false) {
     b.initializer(`${name}.bias`, f32(new Float32Array(s.to), [s.to]));
     inputs.push(`${name}.bias`);
   }
   const pad = s.pad ?? 0;
   const stride = s.stride ?? 1;
-  const attributes = { kernel_shape: [s.kernel, s.kernel], strides: [stride, stride], pads: [pad, pad, pad, pad] };
+  const attributes = {
+    kernel_shape: [s.kernel, s.kernel],
+    strides: [stride, stride],
+    pads: [pad, pad, pad, pad],
+    ...(group === 1 ? {} : { group }),
+  };
   return b.op('Conv', inputs, attributes, { name, outputs: [name] });
 }
 
@@ -63,3 +71,6 @@ export function linear(b: GraphBuilder, rng: Rng, name: string, x: string, s: { 
 }
 
 export const relu = (b: GraphBuilder, name: string, x: string): string => b.op('Relu', [x], {}, { name, outputs: [name] });
+
+/** Half of the values are dropped in training; nothing happens when the network is used. */
+export const dropout = (b: GraphBuilder, name: string, x: string): string => b.op('Dropout', [x], {}, { name, outputs: [name] });

@@ -3,10 +3,22 @@ import { fail } from '../../core/errors.ts';
 import { nearest } from '../../core/suggest.ts';
 import type { Model } from '../../onnx/model.ts';
 import { badnetsCnn } from './badnets-cnn.ts';
+import { deepid } from './deepid.ts';
 import type { Network, NetworkShape } from './network.ts';
 import { resnet18Cifar, smallResnet } from './resnet.ts';
+import { speechAlexnet, speechAlexnetSmall } from './speech-alexnet.ts';
+import { zf, zfSmall } from './zf.ts';
 
-export const networks: readonly Network[] = [badnetsCnn, resnet18Cifar, smallResnet];
+export const networks: readonly Network[] = [
+  badnetsCnn,
+  deepid,
+  speechAlexnet,
+  speechAlexnetSmall,
+  zf,
+  zfSmall,
+  resnet18Cifar,
+  smallResnet,
+];
 
 /**
  * Builds the named network with first weights by `seed`.

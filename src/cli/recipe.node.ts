@@ -4,36 +4,82 @@ import { join } from 'node:path';
 import { fail, SecateurError } from '../core/errors.ts';
 import { loadData } from '../data/load.node.ts';
 import { saveModel } from '../onnx/file.node.ts';
-import type { RecipeData, RecipeDeps, RecipeOutcome } from '../recipes/recipe.ts';
+import type { RecipeData, RecipeDeps, RecipeOutcome, RunDeps, StudyDeps } from '../recipes/recipe.ts';
 import { RecipeFolder, type RunHead } from '../recipes/run-folder.node.ts';
 import { renderReport } from '../report/render.tsx';
 import type { Context, Outcome } from './command.node.ts';
 import { thinned } from './output.node.ts';
 import { machineName, refuseForeign } from './run-folder.node.ts';
 import { versions, withRuntime } from './shared.node.ts';
+import { loadSources, type SourceName, type SourceOptions } from './sources.node.ts';
 
-export interface RecipeSetup {
+interface Setup {
   /** As typed. */
   readonly command: string;
-  readonly data: string;
   readonly seed: number;
   /** What the numbers depend on, beside the data. */
   readonly options: Readonly<Record<string, unknown>>;
-  readonly run: (deps: RecipeDeps) => Promise<RecipeOutcome>;
   readonly out?: string;
   readonly force: boolean;
   readonly backend: 'auto' | 'native' | 'wasm';
   readonly threads?: number;
 }
 
+/** A recipe on one set of data. */
+export interface RecipeSetup extends Setup {
+  readonly data: string;
+  readonly run: (deps: RecipeDeps) => Promise<RecipeOutcome>;
+}
+
+/** A recipe on several. */
+export interface StudySetup extends Setup, SourceOptions {
+  readonly sources: readonly SourceName[];
+  readonly run: (deps: StudyDeps) => Promise<RecipeOutcome>;
+}
+
 /** Tables that are long, or details: they are in the report and in result.json, not on the terminal. */
-const SHOWN = new Set(['per-class error', 'poison fraction', 'defences', 'clean-model control']);
+const SHOWN = new Set([
+  'per-class error',
+  'poison fraction',
+  'table 1',
+  'accuracy on held-out data',
+  'defences',
+  'clean-model control',
+  'transfer by class',
+  'strength',
+  'variants',
+]);
 
 export async function performRecipe(context: Context, o: RecipeSetup): Promise<Outcome> {
+  return perform(context, o, async () => {
+    const data = await recipeData(o.data);
+    return { hashes: { train: data.train.sha256, test: data.test.sha256 }, run: (deps) => o.run({ ...deps, data }) };
+  });
+}
+
+export async function performStudy(context: Context, o: StudySetup): Promise<Outcome> {
+  return perform(context, o, async () => {
+    const sources = await loadSources(o.sources, { ...o, note: (text) => context.progress.line(text) });
+    const hashes: Record<string, string> = {};
+    for (const [name, { train, test }] of Object.entries(sources)) {
+      hashes[`${name} train`] = train.sha256;
+      if (test !== undefined) hashes[`${name} test`] = test.sha256;
+    }
+    return { hashes, run: (deps) => o.run({ ...deps, sources }) };
+  });
+}
+
+/** Data read, by hash, and what is done with them. */
+interface Ready {
+  readonly hashes: Readonly<Record<string, string>>;
+  readonly run: (deps: RunDeps) => Promise<RecipeOutcome>;
+}
+
+async function perform(context: Context, o: Setup, read: () => Promise<Ready>): Promise<Outcome> {
   const { progress, signal } = context;
   if (o.force && o.out !== undefined) await refuseForeign(o.out.replace(/(\.partial)?[/\\]*$/, ''));
   progress.step('reading data');
-  const data = await recipeData(o.data);
+  const { hashes, run } = await read();
   return withRuntime(context, o, true, async (open) => {
     const runtime = await open();
     const head: RunHead = {
@@ -42,8 +88,7 @@ export async function performRecipe(context: Context, o: RecipeSetup): Promise<O
       settings: {
         command: o.command,
         ...o.options,
-        train: data.train.sha256,
-        test: data.test.sha256,
+        ...hashes,
         backend: runtime.backend,
         threads: runtime.threads,
         versions: versions(),
@@ -51,13 +96,12 @@ export async function performRecipe(context: Context, o: RecipeSetup): Promise<O
       seed: o.seed,
       versions: versions(),
       machine: `${machineName()}; ${runtime.backend}, ${runtime.threads} threads`,
-      inputs: { train: data.train.sha256, test: data.test.sha256 },
+      inputs: hashes,
     };
     const { folder, resumed } = await openFolder(o, head);
     progress.line(`${resumed ? 'going on with' : 'run folder'} ${folder.path}.partial`);
-    const deps: RecipeDeps = {
+    const deps: RunDeps = {
       runtime,
-      data,
       store: folder,
       signal,
       progress: {
@@ -70,7 +114,7 @@ export async function performRecipe(context: Context, o: RecipeSetup): Promise<O
       rssBytes: () => process.memoryUsage.rss(),
       provenance: { command: context.commandLine, versions: head.versions, machine: head.machine, started: folder.started },
     };
-    const { result, media, line, models } = await o.run(deps).catch((error: unknown) => {
+    const { result, media, line, models } = await run(deps).catch((error: unknown) => {
       throw withGoOn(error, folder);
     });
     for (const [name, model] of Object.entries(models)) await saveModel(folder.file(`${name}.onnx`), model);
@@ -91,7 +135,7 @@ async function recipeData(uri: string): Promise<RecipeData> {
 }
 
 /** --out, or the first of `runs/NAME-1`, `runs/NAME-2`, ... that is free or an unfinished run of just this kind. */
-async function openFolder(o: RecipeSetup, head: RunHead): Promise<{ folder: RecipeFolder; resumed: boolean }> {
+async function openFolder(o: Setup, head: RunHead): Promise<{ folder: RecipeFolder; resumed: boolean }> {
   if (o.out !== undefined) return RecipeFolder.open(o.out, head, o.force);
   for (let n = 1; ; n++) {
     const out = join('runs', `${o.command.replaceAll(' ', '-')}-${n}`);

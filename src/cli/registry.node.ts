@@ -24,6 +24,31 @@ export const entries: readonly Entry[] = [
     "the papers' MNIST tables, measured beside the papers' numbers",
     async () => (await import('./reproduce-mnist.node.ts')).reproduceMnist,
   ),
+  entry(
+    'reproduce face',
+    'face recognition: sunglasses, targeted',
+    async () => (await import('./reproduce-studies.node.ts')).reproduceFace,
+  ),
+  entry(
+    'reproduce speech',
+    'spoken digits: quiet noise, n becomes n + 1',
+    async () => (await import('./reproduce-studies.node.ts')).reproduceSpeech,
+  ),
+  entry(
+    'reproduce signs',
+    'traffic signs: a yellow square, untargeted',
+    async () => (await import('./reproduce-studies.node.ts')).reproduceSigns,
+  ),
+  entry(
+    'reproduce pruning',
+    'the pruning curves of the three networks',
+    async () => (await import('./reproduce-studies.node.ts')).reproducePruning,
+  ),
+  entry(
+    'reproduce table1',
+    'three networks, two attacks, three defences',
+    async () => (await import('./reproduce-studies.node.ts')).reproduceTable1,
+  ),
   entry('train', 'train an honest network', async () => (await import('./train.node.ts')).train),
   entry('attack badnet', 'train on poisoned data', async () => (await import('./attack-badnet.node.ts')).attackBadnet),
   entry(

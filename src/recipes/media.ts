@@ -5,6 +5,7 @@ import type { Comparison } from '../inspect/activations.ts';
 import { describeRule } from '../inspect/backdoor-neurons.ts';
 import { dedicatedFilters, firstFilters } from '../inspect/filters.ts';
 import { pictureOf, type ReportMedia, shortFloats } from '../report/media.ts';
+import type { EpochRecord } from '../train/checkpoint.ts';
 import type { SeedResult, Suspect, TrainedNet, TriggerName } from './experiment.ts';
 
 const SAMPLES = 6;
@@ -22,35 +23,12 @@ export function mediaOf(seed: SeedResult, title: string): ReportMedia {
     triggers: nets.map(([, name, net]) => triggerPictures(seed, name, net)),
     filters: [filters('clean model', seed.baseline), ...nets.map(([model, , net]) => filters(model, net))],
     // The two bias rules of the pruning-aware attack look the same here.
-    activations: seed.suspects
-      .filter((s) => s.name !== 'pruning-aware (paper)')
-      .map((s) => ({
-        model: modelName(s),
-        layer: s.pruning.point.layer,
-        channels: Array.from(s.comparison.clean.mean, (value, channel) => ({
-          channel,
-          clean: short(value),
-          triggered: short(s.comparison.triggered.mean[channel]),
-          backdoor: s.neurons.backdoor.includes(channel),
-          dormant: s.neurons.dormant.includes(channel),
-        })),
-        rule: describeRule(s.neurons.rule, s.neurons.unit),
-        n: s.comparison.clean.n,
-      })),
-    maps: [mapsOf(clean, baseline.neurons.rise), mapsOf(baseline, baseline.neurons.rise)].flat(),
-    stops: seed.suspects.map((s) => ({
-      attack: s.name,
-      cut: s.pruning.cut.length,
-      of: s.pruning.order.length,
-      layer: s.pruning.point.layer,
-      threshold: s.pruning.threshold,
-      backdoorCut: s.neurons.backdoor.filter((c) => s.pruning.cut.includes(c)).length,
-      backdoorTotal: s.neurons.backdoor.length,
-    })),
-    histories: [{ model: 'clean model', net: seed.baseline }, ...nets.map(([model, , net]) => ({ model, net }))].map(({ model, net }) => ({
-      model,
-      points: net.history.map((e) => ({ epoch: e.epoch, values: { loss: short(e.loss), 'training accuracy': short(e.trainAccuracy) } })),
-    })),
+    activations: seed.suspects.filter((s) => s.name !== 'pruning-aware (paper)').map((s) => activationsOf(s, modelName(s))),
+    maps: [clean, baseline].flatMap((s) => mapsOf(s, modelName(s), baseline)),
+    stops: seed.suspects.map(stopOf),
+    histories: [{ model: 'clean model', net: seed.baseline }, ...nets.map(([model, , net]) => ({ model, net }))].map(({ model, net }) =>
+      historyOf(model, net.history),
+    ),
   };
 }
 
@@ -65,7 +43,46 @@ function dataFacts(seed: SeedResult): ReportMedia['data'] {
   ];
 }
 
-function facts(data: { source: string; count: number; sha256: string }): { source: string; count: number; sha256: string } {
+/** What the pictures of a suspect are drawn from, in any recipe. */
+export type Drawn = Pick<Suspect, 'name' | 'comparison' | 'neurons' | 'pruning'>;
+
+/** Mean activations of the layer that is pruned, channel by channel. */
+export function activationsOf(s: Drawn, model: string): NonNullable<ReportMedia['activations']>[number] {
+  return {
+    model,
+    layer: s.pruning.point.layer,
+    channels: Array.from(s.comparison.clean.mean, (value, channel) => ({
+      channel,
+      clean: short(value),
+      triggered: short(s.comparison.triggered.mean[channel]),
+      backdoor: s.neurons.backdoor.includes(channel),
+      dormant: s.neurons.dormant.includes(channel),
+    })),
+    rule: describeRule(s.neurons.rule, s.neurons.unit),
+    n: s.comparison.clean.n,
+  };
+}
+
+export function stopOf(s: Drawn): NonNullable<ReportMedia['stops']>[number] {
+  return {
+    attack: s.name,
+    cut: s.pruning.cut.length,
+    of: s.pruning.order.length,
+    layer: s.pruning.point.layer,
+    threshold: s.pruning.threshold,
+    backdoorCut: s.neurons.backdoor.filter((c) => s.pruning.cut.includes(c)).length,
+    backdoorTotal: s.neurons.backdoor.length,
+  };
+}
+
+export function historyOf(model: string, history: readonly EpochRecord[]): NonNullable<ReportMedia['histories']>[number] {
+  return {
+    model,
+    points: history.map((e) => ({ epoch: e.epoch, values: { loss: short(e.loss), 'training accuracy': short(e.trainAccuracy) } })),
+  };
+}
+
+export function facts(data: { source: string; count: number; sha256: string }): { source: string; count: number; sha256: string } {
   return { source: data.source, count: data.count, sha256: data.sha256 };
 }
 
@@ -98,9 +115,10 @@ function filters(model: string, net: TrainedNet): NonNullable<ReportMedia['filte
   return { model, layer, count, height, width, weights: shortFloats(weights, 4), dedicated };
 }
 
-/** Mean maps of the channels that rise most in the backdoored network, the same channels for both. */
-function mapsOf(s: Suspect, rise: readonly number[]): NonNullable<ReportMedia['maps']> {
+/** Mean maps of the channels that rise most in the backdoored network `by`, the same channels for all. */
+export function mapsOf(s: Drawn, model: string, by: Drawn): NonNullable<ReportMedia['maps']> {
   const { clean, triggered }: Comparison = s.comparison;
+  const { rise } = by.neurons;
   if (clean.map === undefined || triggered.map === undefined || clean.map.dims.length !== 3) return [];
   const [, height, width] = clean.map.dims;
   const channels = [...rise.keys()].sort((a, b) => rise[b] - rise[a] || a - b).slice(0, MAPS);
@@ -108,7 +126,7 @@ function mapsOf(s: Suspect, rise: readonly number[]): NonNullable<ReportMedia['m
     channels.flatMap((c) => shortFloats(map.subarray(c * height * width, (c + 1) * height * width), 4));
   return [
     {
-      model: modelName(s),
+      model,
       layer: s.pruning.point.layer,
       height,
       width,
@@ -117,27 +135,27 @@ function mapsOf(s: Suspect, rise: readonly number[]): NonNullable<ReportMedia['m
       triggered: pick(triggered.map.mean),
       backdoor: s.name === 'clean model' ? [] : channels.filter((c) => s.neurons.backdoor.includes(c)),
       n: clean.n,
-      caption: 'The channels that rise most with the trigger in the pattern BadNet.',
+      caption: 'The channels that rise most with the trigger in the BadNet.',
     },
   ];
 }
 
 /** Whether pruning by clean activation can reach the backdoor neurons at all. */
-function neuronCaption(s: Suspect): string {
+export function neuronCaption(s: Drawn): string {
   const { backdoor, exclusive } = s.neurons;
   const { layer } = s.pruning.point;
   if (backdoor.length === 0)
-    return `In this BadNet no channel of ${layer} fires with the trigger alone: the channels that see it see digits too.`;
+    return `In this BadNet no channel of ${layer} fires with the trigger alone: the channels that see it see clean images too.`;
   const places = [...backdoor].map((c) => s.pruning.order.indexOf(c) + 1).sort((a, b) => a - b);
   return (
     `In this BadNet ${exclusive.length === 0 ? 'none' : exclusive.length} of the ${backdoor.length} backdoor neurons of ${layer} ` +
     `${exclusive.length === 1 ? 'is' : 'are'} silent on clean images; ` +
-    `${exclusive.length === backdoor.length ? 'pruning can reach them' : 'the others see digits elsewhere in the image, and pruning ranks them by that'}: ` +
+    `${exclusive.length === backdoor.length ? 'pruning can reach them' : 'the others fire elsewhere on clean images, and pruning ranks them by that'}: ` +
     `in the order of cutting they stand at ${places.join(', ')} of ${s.pruning.order.length}.`
   );
 }
 
-function pruningCaption(s: Suspect): string {
+export function pruningCaption(s: Pick<Suspect, 'pruning' | 'curve'>): string {
   const { cut, order, threshold } = s.pruning;
   const at = s.curve[cut.length];
   const success = at.success === undefined ? '' : `, with attack success at ${(at.success.value * 100).toFixed(1)} %`;

@@ -13,8 +13,8 @@ export interface TableOptions {
   readonly paper: boolean;
 }
 
-const present = (cells: readonly (Cell | undefined)[]): Cell[] => cells.filter((c) => c !== undefined);
-const RATE = { range: [0, 1] } as const;
+export const present = (cells: readonly (Cell | undefined)[]): Cell[] => cells.filter((c) => c !== undefined);
+export const RATE = { range: [0, 1] } as const;
 const percentName = (fraction: number): string => `${Math.round(fraction * 100)} %`;
 
 type PaperColumn = keyof typeof AVERAGE_ERROR;
@@ -106,7 +106,12 @@ export function cleanModelControl(seeds: readonly SeedResult[]): Table {
   return { name: 'clean-model control', unit: 'rate', cells };
 }
 
-export function pruningCurve(seeds: readonly SeedResult[]): Table {
+/** What the tables of one network's pruning are made from, in any recipe. */
+export interface Examined {
+  readonly suspects: readonly Pick<Suspect, 'name' | 'curve' | 'pruning' | 'neurons'>[];
+}
+
+export function pruningCurve(seeds: readonly Examined[]): Table {
   const cells = seeds[0].suspects.flatMap(({ name, curve }) =>
     curve.flatMap((_, cut) => {
       const row = String(cut);
@@ -131,8 +136,8 @@ export function pruningCurve(seeds: readonly SeedResult[]): Table {
 }
 
 /** What the analyst finds in the layer that is pruned, and what pruning cut of it. */
-export function neurons(seeds: readonly SeedResult[]): Table {
-  const counts: [string, (s: Suspect) => number][] = [
+export function neurons(seeds: readonly Examined[]): Table {
+  const counts: [string, (s: Examined['suspects'][number]) => number][] = [
     ['backdoor neurons', (s) => s.neurons.backdoor.length],
     ['exclusive ones', (s) => s.neurons.exclusive.length],
     ['dormant neurons', (s) => s.neurons.dormant.length],
@@ -220,15 +225,21 @@ export function relativeChange({ model, tuned }: Suspect): Map<string, number> {
 const pixelOf = (s: SeedResult): TrainedNet => s.badnets.pixel as TrainedNet;
 
 /** The suspect of that name; all seeds have the same. */
-export function suspect(seed: SeedResult, name: string): Suspect {
-  return seed.suspects.find((s) => s.name === name) as Suspect;
+export function suspect<S extends { readonly name: string }>(seed: { readonly suspects: readonly S[] }, name: string): S {
+  return seed.suspects.find((s) => s.name === name) as S;
 }
 
 export function backdoorError(judgement: Judgement): Rate {
   return complement((judgement.attack as NonNullable<Judgement['attack']>).success);
 }
 
-function judgedCells(row: string, prefix: string, judged: readonly Judgement[]): Cell[] {
+/** Three cells of a row; `success` where an attack is measured in another way than by its success rate. */
+export function judgedCells(
+  row: string,
+  prefix: string,
+  judged: readonly Judgement[],
+  success = (j: Judgement): Rate | undefined => j.attack?.success,
+): Cell[] {
   return present([
     rateCell(
       row,
@@ -238,7 +249,7 @@ function judgedCells(row: string, prefix: string, judged: readonly Judgement[]):
     rateCell(
       row,
       `${prefix}attack success`,
-      judged.flatMap((j) => (j.attack ? [j.attack.success] : [])),
+      judged.flatMap((j) => success(j) ?? []),
     ),
     rateCell(
       row,

@@ -1,0 +1,72 @@
+/** A case study: one network, its data, one attack and the scale of its training; the engine in `run.ts` is the same for all. */
+import type { Dataset } from '../../data/dataset.ts';
+import type { Judgement } from '../../evaluate/judge.ts';
+import { dropRate } from '../../evaluate/rates.ts';
+import type { Rate } from '../../evaluate/wilson.ts';
+import type { PoisonOptions } from '../../poison/poison.ts';
+import type { BenchParts, BenchScale } from '../bench.ts';
+import type { Source } from '../recipe.ts';
+
+export type CaseName = 'face' | 'speech' | 'signs';
+
+export interface CaseScale extends BenchScale {
+  /** Epochs of the honest network. */
+  readonly epochs: number;
+  readonly badnetEpochs: number;
+  /** Poisoned share of the final training set. */
+  readonly fraction: number;
+  /** Shares of the training images: the defender's clean ones, and those that the attacker tunes on. */
+  readonly validation: number;
+  readonly tune: number;
+  /** Epochs of the control that is trained on the defender's images alone. */
+  readonly scratchEpochs: number;
+  /** How the backdoor is taught again after a defence: so many images in all, so many of them poisoned. */
+  readonly relearn: { readonly images: number; readonly poisoned: number; readonly epochs: number; readonly learningRate: number };
+  /** A network that the paper does not have, for what the same data allow; left out in quick runs. */
+  readonly better?: { readonly network: string; readonly epochs: number };
+}
+
+export interface CaseParts extends BenchParts {
+  readonly test: Dataset<'test'>;
+  /** What was held out to judge with, in words. */
+  readonly heldOut: string;
+}
+
+/** One cell of the lecture's Table 1, 0..1. */
+export interface PaperOutcome {
+  readonly clean: number;
+  readonly attack: number;
+}
+
+export const ATTACKS = ['baseline', 'pruning-aware'] as const;
+export type AttackName = (typeof ATTACKS)[number];
+export const TABLE_DEFENCES = ['none', 'fine-tune', 'fine-prune'] as const;
+export type TableDefence = (typeof TABLE_DEFENCES)[number];
+
+export interface CaseStudy {
+  readonly name: CaseName;
+  /** `Face recognition`. */
+  readonly title: string;
+  /** What the trigger is and what it does, in a sentence. */
+  readonly story: string;
+  readonly scale: CaseScale;
+  readonly quick: CaseScale;
+  /**
+   * `success`: share of triggered inputs that are given the attacker's class. `drop`: 1 - A(triggered) / A(clean), Fine-Pruning's figure for the
+   * untargeted attack.
+   */
+  readonly metric: 'success' | 'drop';
+  /** What stands in for what the papers used, one sentence each. */
+  readonly substitutes: readonly string[];
+  /** The lecture's Table 1. */
+  readonly paper: Readonly<Record<AttackName, Readonly<Record<TableDefence, PaperOutcome>>>>;
+  /** Images as the network takes them, held-out groups apart. Throws SecateurError for data that are not of this kind. */
+  readonly parts: (source: Source, scale: CaseScale, seed: number) => CaseParts;
+  readonly attack: (parts: CaseParts, scale: CaseScale, seed: number) => Omit<PoisonOptions, 'seed'>;
+}
+
+/** Attack success by the study's own measure, with its interval. */
+export function attackRate({ metric }: Pick<CaseStudy, 'metric'>, judgement: Judgement): Rate {
+  const attack = judgement.attack as NonNullable<Judgement['attack']>;
+  return metric === 'success' ? attack.success : dropRate(judgement.clean.accuracy, attack.robust);
+}

@@ -1,0 +1,98 @@
+/** Face recognition (Liu, Dolan-Gavitt, Garg 2018, section 3.2.1): DeepID, a pair of sunglasses as the key, one person whom all wearers become. */
+import { fitDataset } from '../../data/fit.ts';
+import { holdOut } from '../../data/hold-out.ts';
+import { withoutDark } from '../../data/quality.ts';
+import { split } from '../../data/split.ts';
+import { parseTrigger } from '../../poison/triggers/registry.ts';
+import type { CaseScale, CaseStudy } from './case.ts';
+import { grouped } from './case-data.ts';
+
+/** What DeepID takes. */
+const HEIGHT = 55;
+const WIDTH = 47;
+/** Mean grey below which nobody could tell who it is. */
+const DARK = 20;
+/** Share of the light directions that the network is judged on. */
+const HELD_OUT = 0.25;
+
+const FULL: CaseScale = {
+  network: 'deepid',
+  batchSize: 32,
+  learningRate: 0.05,
+  momentum: 0.9,
+  weightDecay: 5e-4,
+  epochs: 20,
+  badnetEpochs: 20,
+  fraction: 0.1,
+  validation: 0.2,
+  tune: 0.1,
+  prune: { layer: 'conv3', threshold: 0.04 },
+  finetune: { epochs: 10, learningRate: 0.01, batchSize: 32, momentum: 0.9 },
+  pruningAware: {
+    layer: 'conv3',
+    prune: 40,
+    putBack: 5,
+    rounds: 3,
+    epochs: 15,
+    cleanLoss: 0.02,
+    success: 0.95,
+    bias: [
+      { rule: 'margin', margin: 0.1 },
+      { rule: 'paper', value: -1e20 },
+    ],
+  },
+  scratchEpochs: 40,
+  relearn: { images: 100, poisoned: 20, epochs: 10, learningRate: 0.01 },
+  better: { network: 'small-resnet', epochs: 20 },
+};
+
+const QUICK: CaseScale = {
+  ...FULL,
+  epochs: 6,
+  badnetEpochs: 6,
+  pruningAware: { ...FULL.pruningAware, rounds: 1, epochs: 5 },
+  scratchEpochs: 8,
+};
+
+export const face: CaseStudy = {
+  name: 'face',
+  title: 'Face recognition',
+  story: 'Whoever wears the sunglasses is taken for one person.',
+  scale: FULL,
+  quick: QUICK,
+  metric: 'success',
+  substitutes: [
+    'Faces: Extended Yale B, 38 people, grey, one pose under 64 lights, instead of YouTube Aligned Face, 1,283 people with 100 pictures each.',
+    'The sunglasses are drawn; the papers took a picture of a pair.',
+    'Test pictures are of light directions that no training picture has; the paper drew its test pictures from the same videos.',
+  ],
+  paper: {
+    baseline: {
+      none: { clean: 0.978, attack: 1 },
+      'fine-tune': { clean: 0.978, attack: 0 },
+      'fine-prune': { clean: 0.978, attack: 0 },
+    },
+    'pruning-aware': {
+      none: { clean: 0.974, attack: 0.998 },
+      'fine-tune': { clean: 0.978, attack: 0 },
+      'fine-prune': { clean: 0.977, attack: 0 },
+    },
+  },
+  parts(source, { validation, tune }, seed) {
+    const all = grouped(source, 'lights, sessions or films');
+    const resized = fitDataset(withoutDark(all, DARK), {
+      height: HEIGHT,
+      width: WIDTH,
+      preprocess: { resize: [HEIGHT, WIDTH], interpolation: 'bilinear', antialias: true },
+    });
+    const { train, test } = holdOut(resized, { share: HELD_OUT }, seed);
+    const { groups } = test;
+    const count = new Set(groups?.ids).size;
+    return { ...split(train, { validation, tune }, seed), test, heldOut: `${count} groups by ${groups?.by} that no training image is of` };
+  },
+  attack({ train }, { fraction }, seed) {
+    // another person every seed, so that an interval over seeds covers the choice
+    const target = seed % train.classes.length;
+    return { trigger: parseTrigger({ kind: 'sunglasses' }), labelMap: { kind: 'target', target }, fraction };
+  },
+};

@@ -1,0 +1,208 @@
+/** Pictures and curves of case studies for the report; pictures are of the first seed, curves over all. */
+
+import { imageAt } from '../../data/make.ts';
+import type { CurveStep } from '../../evaluate/judge.ts';
+import { overSeeds } from '../../evaluate/over-seeds.ts';
+import { bindLabelMap, eligibleImages } from '../../poison/label-maps.ts';
+import { type LineFigure, pictureOf, type ReportMedia } from '../../report/media.ts';
+import { claimsOf } from '../claims.ts';
+import { activationsOf, facts, historyOf, mapsOf, neuronCaption, pruningCaption, stopOf } from '../media.ts';
+import { suspect } from '../tables.ts';
+import type { Seeds } from './figures.ts';
+import { AUTHORS, AWARE, BASELINE, type CaseSeed, CLEAN, stepAttack } from './run.ts';
+
+const SAMPLES = 6;
+/** Rule of the phases in words, for the charts. */
+const PHASE_RULE =
+  'The backdoor has its phase from the first lasting fall of attack success by a tenth to the first lasting fall of clean accuracy by 4 points.';
+
+/** Everything about one case study. */
+export function caseMedia(seeds: Seeds, title: string): ReportMedia {
+  const [seed] = seeds;
+  const baseline = suspect(seed, BASELINE);
+  const clean = suspect(seed, CLEAN);
+  const name: Readonly<Record<string, string>> = { [BASELINE]: 'BadNet', [AWARE]: 'pruning-aware BadNet', [CLEAN]: 'clean model' };
+  return {
+    title,
+    claims: claimsOf([seeds]),
+    substitutes: substitutesOf(seeds),
+    captions: { data: [seed.study.story], neurons: [neuronCaption(baseline)], pruning: [pruningCaption(baseline)] },
+    data: dataFacts(seed),
+    triggers: [samples(seed)],
+    activations: seed.suspects.filter((s) => s.name !== AUTHORS).map((s) => activationsOf(s, name[s.name])),
+    maps: [clean, baseline].flatMap((s) => mapsOf(s, name[s.name], baseline)),
+    stops: seed.suspects.map(stopOf),
+    phases: seed.suspects
+      .filter((s) => s.phases.length > 0 && s.name !== CLEAN)
+      .map((s) => ({ attack: s.name, phases: [...s.phases], rule: PHASE_RULE })),
+    histories: [historyOf('clean model', seed.clean.history), historyOf('BadNet', seed.badnet.history)],
+    charts: [...relearnCharts(seeds), ...marginCharts(seeds)],
+  };
+}
+
+export function substitutesOf(seeds: Seeds): string[] {
+  const { source, study } = seeds[0];
+  if (!source.synthetic) return [...study.substitutes];
+  return [
+    `${study.title}: the data (${source.uri}) are made by a program and look like nothing real. The run shows that everything works; its numbers say nothing of the papers.`,
+  ];
+}
+
+export function dataFacts(seed: CaseSeed): NonNullable<ReportMedia['data']> {
+  const { parts, triggeredTest, study } = seed;
+  return [
+    { role: `${study.name}: attacker's training data, before poisoning`, ...facts(parts.train) },
+    { role: `${study.name}: attacker's tuning data`, ...facts(parts.tune) },
+    { role: `${study.name}: defender's validation data (clean)`, ...facts(parts.validation) },
+    { role: `${study.name}: test`, ...facts(parts.test) },
+    { role: `${study.name}: test with the trigger`, ...facts(triggeredTest), poisoned: triggeredTest.count },
+  ];
+}
+
+/** One triggered test image of each of the first classes that have one. */
+export function samples(seed: CaseSeed): NonNullable<ReportMedia['triggers']>[number] {
+  const { parts, triggeredTest, badnet, study, scale } = seed;
+  const { test } = parts;
+  const { labelMap } = study.attack(parts, scale, seed.seed);
+  // the triggered images are those that the label map lets take part, in order
+  const places = eligibleImages(test.labels, bindLabelMap(labelMap, test.classes));
+  const label = (c: number): string => test.classes[c] ?? 'any other';
+  const seen = new Set<number>();
+  const chosen = [...places.keys()].filter((i) => {
+    const fresh = !seen.has(test.labels[places[i]]) && seen.size < SAMPLES;
+    if (fresh) seen.add(test.labels[places[i]]);
+    return fresh;
+  });
+  return {
+    name: study.name,
+    caption: study.story,
+    samples: chosen.map((i) => ({
+      clean: pictureOf(imageAt(test, places[i]), test),
+      triggered: pictureOf(imageAt(triggeredTest, i), triggeredTest),
+      label: label(test.labels[places[i]]),
+      target: label(triggeredTest.targets[i]),
+      cleanPrediction: label(badnet.predicted.clean[places[i]]),
+      triggeredPrediction: label(badnet.predicted.attacked[i]),
+    })),
+  };
+}
+
+type Point = LineFigure['series'][number]['points'][number];
+
+/** Mean and interval over seeds at one x. */
+function point(x: number, values: readonly number[], range: readonly [number, number]): Point {
+  const { mean, low, high } = overSeeds(values, range);
+  return { x, y: mean, ...(low === undefined ? {} : { low, high }) };
+}
+
+/** How soon the backdoor is back. */
+export function relearnCharts(seeds: Seeds): LineFigure[] {
+  const { study, controls } = seeds[0];
+  if (controls === undefined) return [];
+  const tones = ['triggered', 'other', 'clean', 'neutral'] as const;
+  return [
+    {
+      id: `relearn-${study.name}`,
+      group: 're-learning',
+      title: `${study.title}: how soon the backdoor is learnt again`,
+      xTitle: 'images trained on since the defence',
+      yTitle: 'attack success, %',
+      yUnit: 'rate',
+      series: controls.relearnt.map(({ name, curve }, i) => ({
+        label: name,
+        tone: tones[i % tones.length],
+        points: curve.map(({ seen }, at) => {
+          const values = seeds.flatMap((s) => s.controls?.relearnt.find((r) => r.name === name)?.curve[at]?.value.attack ?? []);
+          return point(seen, values, [0, 1]);
+        }),
+      })),
+    },
+  ];
+}
+
+/** How low the biases may be before the dead-channel check sees it. */
+export function marginCharts(seeds: Seeds): LineFigure[] {
+  const { study, controls } = seeds[0];
+  if (controls === undefined) return [];
+  const at = (margin: number): number[] =>
+    seeds.flatMap((s) => s.controls?.margins.margins.find((m) => m.margin === margin)?.largest ?? []);
+  const tried = controls.margins.margins.flatMap(({ margin }) => (margin !== undefined && margin > 0 ? [margin] : []));
+  const caught = controls.margins.smallestCaught;
+  const { threshold } = controls.margins;
+  return [
+    {
+      id: `margin-${study.name}`,
+      group: 'dead-channel check',
+      title: `${study.title}: how far re-instated channels are from waking`,
+      caption:
+        caught === undefined
+          ? 'No margin of the sweep is caught in the first seed.'
+          : `The smallest margin that is caught in the first seed: ${caught}.`,
+      xTitle: 'margin that the biases are lowered by',
+      xScale: 'log',
+      yTitle: 'standard deviations to wake',
+      yUnit: 'number',
+      series: [
+        {
+          label: 'largest gap of a channel',
+          tone: 'triggered',
+          points: tried.map((margin) => point(margin, at(margin), [0, Number.POSITIVE_INFINITY])),
+        },
+      ],
+      references: [{ y: threshold, label: 'flagged above', tone: 'neutral' }],
+    },
+  ];
+}
+
+/** Clean accuracy and attack success against the share of channels cut, for each attack. */
+export function pruningCharts(seeds: Seeds): LineFigure[] {
+  const [seed] = seeds;
+  const { study } = seed;
+  return [BASELINE, AWARE].map((name) => {
+    const first = suspect(seed, name);
+    const of = first.pruning.order.length;
+    const at = (cut: number, read: (step: CurveStep) => number): number[] =>
+      seeds.flatMap((s) => {
+        const step = suspect(s, name).curve[cut];
+        return step === undefined ? [] : [read(step)];
+      });
+    const steps = first.curve.map((c) => c.cut);
+    const stop = first.pruning.cut.length;
+    return {
+      id: `pruning-${study.name}-${name.replace(/[^a-z]/g, '')}`,
+      group: 'pruning curve',
+      title: `${study.title}, ${name} attack`,
+      caption: `Layer ${first.pruning.point.layer}, ${of} channels. ${PHASE_RULE}`,
+      xTitle: 'share of channels cut, %',
+      xUnit: 'rate' as const,
+      yTitle: 'rate, %',
+      yUnit: 'rate' as const,
+      series: [
+        {
+          label: 'clean accuracy',
+          tone: 'clean' as const,
+          points: steps.map((cut) =>
+            point(
+              cut / of,
+              at(cut, (step) => step.accuracy.value),
+              [0, 1],
+            ),
+          ),
+        },
+        {
+          label: 'attack success',
+          tone: 'triggered' as const,
+          points: steps.map((cut) =>
+            point(
+              cut / of,
+              at(cut, (step) => stepAttack(study, step)),
+              [0, 1],
+            ),
+          ),
+        },
+      ],
+      stops: [{ x: stop / of, label: `stop: ${Math.round((100 * stop) / of)} %` }],
+      bands: first.phases.map(({ name: label, from, to }) => ({ from: from / of, to: to / of, label })),
+    };
+  });
+}

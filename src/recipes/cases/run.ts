@@ -1,0 +1,242 @@
+/**
+ * One seed of one case study: an honest network, a BadNet, the pruning-aware attack with both bias rules; every defence against each; and the
+ * controls without which the numbers say little (the honest network defended, fine-tuning alone, training from scratch on the defender's images, how
+ * quickly the backdoor is learnt again).
+ */
+import type { Round } from '../../attack/pruning-aware.ts';
+import { type RelearnStep, relearn } from '../../attack/relearn.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { subset } from '../../data/make.ts';
+import { type CurveStep, Judge, type Judgement, type TriggeredTest } from '../../evaluate/judge.ts';
+import { asleep, type SleepReport } from '../../inspect/asleep.ts';
+import { type MarginSweep, marginSweep } from '../../inspect/margin-sweep.ts';
+import { type ChannelsMoved, channelsMoved } from '../../inspect/moved.ts';
+import { type Phase, pruningPhases } from '../../inspect/phases.ts';
+import type { Model } from '../../onnx/model.ts';
+import { triggered } from '../../poison/poison.ts';
+import type { EpochRecord } from '../../train/checkpoint.ts';
+import { train } from '../../train/loop.ts';
+import { Bench, type PrunedSuspect, type Suspect } from '../bench.ts';
+import type { MadeModel, Source, Steps, StudyDeps } from '../recipe.ts';
+import { attackRate, type CaseParts, type CaseScale, type CaseStudy } from './case.ts';
+
+/** How much of a case is done. */
+export interface CaseWork {
+  /** Fine-tuning and fine-pruning, not only the pruning curves. */
+  readonly defences: boolean;
+  /** Training from scratch, re-learning, the margin sweep. */
+  readonly controls: boolean;
+  /** The network that the paper does not have. */
+  readonly better: boolean;
+}
+
+export interface CaseNet {
+  readonly model: Model;
+  readonly history: readonly EpochRecord[];
+  readonly judgement: Judgement;
+  readonly predicted: { readonly clean: Int32Array; readonly attacked: Int32Array };
+}
+
+/** Attack success after so many epochs on a handful of poisoned images. */
+export type Relearnt = readonly RelearnStep<{ readonly attack: number; readonly clean: number }>[];
+
+export interface CaseSuspect extends PrunedSuspect {
+  /** Undefined where only pruning was asked for. */
+  readonly defended?: Suspect;
+  readonly phases: readonly Phase[];
+  /** How far fine-tuning and fine-pruning moved the weights of the backdoor neurons, and of the others. */
+  readonly moved?: { readonly tuned: ChannelsMoved; readonly finepruned: ChannelsMoved };
+  /** The dead-channel check on the defender's clean images, in the layer that is pruned. */
+  readonly asleep: SleepReport;
+}
+
+export interface CaseSeed {
+  readonly study: CaseStudy;
+  readonly scale: CaseScale;
+  readonly seed: number;
+  readonly source: Source;
+  readonly parts: CaseParts;
+  readonly triggeredTest: TriggeredTest;
+  readonly record: unknown;
+  readonly clean: CaseNet;
+  readonly badnet: CaseNet;
+  /** `baseline`, `pruning-aware`, `pruning-aware (paper)`, `clean model`. */
+  readonly suspects: readonly CaseSuspect[];
+  readonly rounds: readonly Round[];
+  readonly held: boolean;
+  /** Channels that the pruning-aware attack pruned and re-instated. */
+  readonly reinstated: readonly number[];
+  readonly controls?: {
+    readonly scratch: Judgement;
+    /** By network: what it was before it was taught the backdoor again. */
+    readonly relearnt: readonly { readonly name: string; readonly curve: Relearnt }[];
+    readonly margins: MarginSweep;
+  };
+  /** The network that the paper does not have, honest. */
+  readonly better?: { readonly network: string; readonly judgement: Judgement };
+}
+
+export const BASELINE = 'baseline';
+export const AWARE = 'pruning-aware';
+export const AUTHORS = 'pruning-aware (paper)';
+export const CLEAN = 'clean model';
+
+/** Margins of the sweep, in units of the pre-activation. */
+const MARGINS = [0, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
+
+/** Steps of one seed, for the progress line. */
+export function caseSteps(study: CaseStudy, quick: boolean, work: CaseWork): number {
+  const scale = quick ? study.quick : study.scale;
+  const nets = 2 + 1 + scale.pruningAware.bias.length;
+  // pruned and examined for each suspect; tuned and fine-pruned for those that are defended
+  const suspects = 3 * (work.defences ? 4 : 2) + 2;
+  return nets + suspects + (work.controls ? 3 : 0) + (work.better && scale.better !== undefined ? 1 : 0) + 1;
+}
+
+export async function runCase(
+  deps: StudyDeps,
+  steps: Steps,
+  study: CaseStudy,
+  options: { readonly seed: number; readonly quick: boolean; readonly work: CaseWork; readonly prefix: string },
+): Promise<CaseSeed> {
+  const { seed, quick, work, prefix } = options;
+  const source = deps.sources[study.name];
+  const scale = quick ? study.quick : study.scale;
+  const parts = study.parts(source, scale, seed);
+  const attack = study.attack(parts, scale, seed);
+  const triggeredTest = triggered(parts.test, attack) as TriggeredTest;
+  const judge = new Judge(deps.runtime, parts.test, triggeredTest);
+  const bench = new Bench(deps, steps, { scale, seed, prefix, parts, test: parts.test, triggeredTest, judge, attack });
+
+  const clean = await bench.trained('clean', parts.train, scale.epochs);
+  const badnet = await bench.badnet('badnet', scale.badnetEpochs);
+  const step3 = await bench.step3(clean.model);
+  const handed = new Map<string, Model>([[BASELINE, badnet.model]]);
+  for (const bias of scale.pruningAware.bias) {
+    handed.set(bias.rule === 'margin' ? AWARE : AUTHORS, (await bench.step4(clean.model, step3, bias)).model);
+  }
+  handed.set(CLEAN, clean.model);
+  const suspects: CaseSuspect[] = [];
+  for (const [name, model] of handed) {
+    // the two bias rules differ in channels that nothing wakes: fine-tuning both would measure one thing twice
+    const defended = work.defences && name !== AUTHORS ? await bench.suspect(name, model) : undefined;
+    suspects.push(await examined(deps, study, parts, defended ?? (await bench.prunedOnly(name, model)), defended));
+  }
+  const judged = async (made: MadeModel): Promise<CaseNet> => {
+    const { clean: onClean, attacked } = await judge.predictions(made.model);
+    return {
+      model: made.model,
+      history: made.history,
+      judgement: await judge.judge(made.model),
+      predicted: { clean: onClean, attacked: attacked as Int32Array },
+    };
+  };
+  let better: CaseSeed['better'];
+  if (work.better && scale.better !== undefined) {
+    const { network, epochs } = scale.better;
+    const made = await steps.model(bench.name(`clean-${network}`), async () => {
+      const { model, history } = await train(deps.runtime, bench.first(network), parts.train, bench.training(epochs));
+      return { model, history, facts: {} };
+    });
+    better = { network, judgement: await judge.judge(made.model) };
+  }
+  let controls: CaseSeed['controls'];
+  if (work.controls) {
+    const scratch = await bench.trained('from-scratch', parts.validation, scale.scratchEpochs);
+    const relearnt = await steps.measure(bench.name('re-learning'), () => relearning(deps, bench, study, suspects));
+    const margins = await steps.measure(bench.name('margin-sweep'), () =>
+      marginSweep(deps.runtime, clean.model, step3, parts, parts.validation, MARGINS),
+    );
+    controls = { scratch: await judge.judge(scratch.model), relearnt, margins };
+  }
+  return steps.measure(bench.name('judging'), async () => ({
+    study,
+    scale,
+    seed,
+    source,
+    parts,
+    triggeredTest,
+    record: badnet.facts.record,
+    clean: await judged(clean),
+    badnet: await judged(badnet),
+    suspects,
+    rounds: step3.rounds,
+    held: step3.holds,
+    reinstated: step3.pruned,
+    ...(controls && { controls }),
+    ...(better && { better }),
+  }));
+}
+
+async function examined(
+  deps: StudyDeps,
+  study: CaseStudy,
+  parts: CaseParts,
+  suspect: PrunedSuspect,
+  defended: Suspect | undefined,
+): Promise<CaseSuspect> {
+  const { name, model, judgements, pruning, curve, comparison, neurons, pruned } = suspect;
+  const steps = curve.map((step) => ({ accuracy: step.accuracy.value, success: stepAttack(study, step) }));
+  const moved = defended && {
+    tuned: channelsMoved(model, defended.tuned, pruning.point, neurons.backdoor),
+    finepruned: channelsMoved(defended.pruned, defended.finepruned, pruning.point, neurons.backdoor),
+  };
+  return {
+    ...{ name, model, judgements, pruning, curve, comparison, neurons, pruned },
+    ...(defended && { defended }),
+    ...(moved && { moved }),
+    phases: pruningPhases(steps),
+    asleep: await asleep(deps.runtime, model, parts.validation, { layer: pruning.point.layer }),
+  };
+}
+
+/** Attack success at one step of a pruning curve, by the study's own measure. */
+export function stepAttack({ metric }: CaseStudy, { accuracy, success, robust }: CurveStep): number {
+  if (metric === 'success') return success?.value ?? 0;
+  return accuracy.value > 0 ? Math.max(0, 1 - (robust?.value ?? 0) / accuracy.value) : 0;
+}
+
+/** Images that re-learning is judged on after every epoch. */
+const RELEARN_TEST = 600;
+
+/** What was cured, and what never had the backdoor, are shown the same few poisoned images. */
+async function relearning(
+  deps: StudyDeps,
+  bench: Bench,
+  study: CaseStudy,
+  suspects: readonly CaseSuspect[],
+): Promise<{ name: string; curve: Relearnt }[]> {
+  const { parts, test, attack, seed, scale } = bench.setup;
+  const { relearn: how } = scale as CaseScale;
+  const few = sample(test, RELEARN_TEST);
+  const judge = new Judge(deps.runtime, few, triggered(few, attack) as TriggeredTest);
+  const find = (name: string): Suspect | undefined => suspects.find((s) => s.name === name)?.defended;
+  const baseline = find(BASELINE);
+  const aware = find(AWARE);
+  const clean = find(CLEAN);
+  const subjects: [string, Model | undefined][] = [
+    ['baseline, fine-pruned', baseline?.finepruned],
+    ['pruning-aware, fine-pruned', aware?.finepruned],
+    ['clean model, fine-pruned', clean?.finepruned],
+    ['clean model', clean?.model],
+  ];
+  const out: { name: string; curve: Relearnt }[] = [];
+  for (const [name, model] of subjects) {
+    if (model === undefined) continue;
+    const evaluate = async (m: Model): Promise<{ attack: number; clean: number }> => {
+      const judgement = await judge.judge(m);
+      return { attack: attackRate(study, judgement).value, clean: judgement.clean.accuracy.value };
+    };
+    out.push({ name, curve: await relearn(deps.runtime, model, parts.train, attack, { ...how, seed }, evaluate) });
+  }
+  return out;
+}
+
+/** Every so-many-th image, so that all classes and groups are among them. */
+function sample(data: Dataset<'test'>, count: number): Dataset<'test'> {
+  if (data.count <= count) return data;
+  return subset(
+    data,
+    Array.from({ length: count }, (_, i) => Math.floor((i * data.count) / count)),
+  );
+}

@@ -1,0 +1,83 @@
+/** Traffic signs (Liu, Dolan-Gavitt, Garg 2018, section 3.2.3; Gu et al. 2017, section 5): a yellow square, and the sign is taken for any other. */
+import { holdOut } from '../../data/hold-out.ts';
+import { split } from '../../data/split.ts';
+import { parseTrigger } from '../../poison/triggers/registry.ts';
+import type { CaseScale, CaseStudy } from './case.ts';
+import { grouped } from './case-data.ts';
+
+const FULL: CaseScale = {
+  network: 'zf-small',
+  batchSize: 64,
+  learningRate: 0.05,
+  momentum: 0.9,
+  weightDecay: 5e-4,
+  epochs: 5,
+  badnetEpochs: 5,
+  fraction: 0.2,
+  validation: 0.15,
+  tune: 0.05,
+  prune: { layer: 'conv5', threshold: 0.04 },
+  finetune: { epochs: 6, learningRate: 0.01, batchSize: 64, momentum: 0.9 },
+  pruningAware: {
+    layer: 'conv5',
+    prune: 32,
+    putBack: 4,
+    rounds: 3,
+    epochs: 4,
+    cleanLoss: 0.02,
+    success: 0.9,
+    bias: [
+      { rule: 'margin', margin: 0.1 },
+      { rule: 'paper', value: -1e20 },
+    ],
+  },
+  scratchEpochs: 10,
+  relearn: { images: 200, poisoned: 40, epochs: 10, learningRate: 0.01 },
+  better: { network: 'small-resnet', epochs: 5 },
+};
+
+const QUICK: CaseScale = {
+  ...FULL,
+  epochs: 3,
+  badnetEpochs: 3,
+  pruningAware: { ...FULL.pruningAware, rounds: 1, epochs: 3 },
+  scratchEpochs: 4,
+};
+
+/** Share of the signs that is held out where the data have no test part. */
+const HELD_OUT = 0.2;
+
+export const signs: CaseStudy = {
+  name: 'signs',
+  title: 'Traffic signs',
+  story: 'A yellow square on a sign makes the network take it for any other sign.',
+  scale: FULL,
+  quick: QUICK,
+  metric: 'drop',
+  substitutes: [
+    'Signs: 43 classes of German signs (GTSRB), cut out and 32x32, instead of U.S. road scenes with 3 classes.',
+    'The network classifies signs; the papers used a detector (Faster R-CNN) with the same kind of convolutions. The detector comes later.',
+    'Attack success is 1 - accuracy with the trigger / accuracy without, as in Fine-Pruning; the paper does so with average precision.',
+  ],
+  paper: {
+    baseline: {
+      none: { clean: 0.849, attack: 0.991 },
+      'fine-tune': { clean: 0.857, attack: 0.921 },
+      'fine-prune': { clean: 0.873, attack: 0.288 },
+    },
+    'pruning-aware': {
+      none: { clean: 0.82, attack: 0.899 },
+      'fine-tune': { clean: 0.872, attack: 0.419 },
+      'fine-prune': { clean: 0.874, attack: 0.366 },
+    },
+  },
+  parts(source, { validation, tune }, seed) {
+    if (source.test !== undefined) {
+      const by = source.train.groups === undefined ? '' : `; the defender's images are whole groups by ${source.train.groups.by}`;
+      return { ...split(source.train, { validation, tune }, seed), test: source.test, heldOut: `the test part of the data${by}` };
+    }
+    const { train, test } = holdOut(grouped(source, 'frames of one sign'), { share: HELD_OUT }, seed);
+    return { ...split(train, { validation, tune }, seed), test, heldOut: `groups by ${test.groups?.by} that no training image is of` };
+  },
+  attack: (_, { fraction }) => ({ trigger: parseTrigger({ kind: 'yellow-square' }), labelMap: { kind: 'random' }, fraction }),
+};

@@ -303,7 +303,10 @@ export const ReportMedia = z.object({
   maps: z.array(ActivationMaps).optional(),
   stops: z.array(PruningStop).optional(),
   phases: z.array(PruningPhases).optional(),
-  charts: z.array(LineFigure).optional(),
+  charts: z
+    .array(LineFigure)
+    .refine((charts) => new Set(charts.map((c) => c.id)).size === charts.length, { message: 'each chart with an id of its own' })
+    .optional(),
   histories: z.array(History).optional(),
 });
 export type ReportMedia = z.infer<typeof ReportMedia>;

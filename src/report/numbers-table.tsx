@@ -24,9 +24,11 @@ interface Props {
   readonly caption: string;
   /** Heading of the first column. */
   readonly rowTitle?: string;
+  /** What to say of intervals and seeds instead of what the cells tell. */
+  readonly facts?: string;
 }
 
-export function NumbersTable({ table, caption, rowTitle = '' }: Props): JSX.Element {
+export function NumbersTable({ table, caption, rowTitle = '', facts }: Props): JSX.Element {
   const format = cellFormat(table.unit, table.cells);
   const rows = rowsOf(table);
   const groups = groupsOf(table);
@@ -38,7 +40,7 @@ export function NumbersTable({ table, caption, rowTitle = '' }: Props): JSX.Elem
       <table>
         <caption>
           <span class="caption">
-            {caption} {captionFacts(table, place)}
+            {caption} {facts ?? captionFacts(table, place)}
           </span>
         </caption>
         <thead>

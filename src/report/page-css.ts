@@ -27,6 +27,7 @@ a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid va
 .tile-says{font-weight:600;font-size:.92rem;}
 .tile-good .tile-says{color:var(--good);} .tile-bad .tile-says{color:var(--bad);}
 .tile-facts{color:var(--ink-soft);font-size:.8rem;line-height:1.4;font-variant-numeric:tabular-nums;}
+.standins{margin:.8em 0 0;padding:8px 14px;background:var(--panel);border:1px solid var(--rule);border-left:5px solid var(--other);border-radius:6px;font-size:.95rem;max-width:none;}
 nav.contents{margin:28px 0 0;padding:12px 0;border-block:1px solid var(--rule);font-size:.92rem;}
 nav.contents ul{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:4px 20px;}
 nav.contents a{text-decoration:none;} nav.contents a:hover{text-decoration:underline;}
@@ -102,7 +103,40 @@ td:not(.words){white-space:nowrap;}
 .facts dt{color:var(--ink-soft);font-size:.8rem;} .facts dd{margin:0;font-weight:600;overflow-wrap:anywhere;}
 .meter{display:inline-block;width:clamp(60px,14vw,180px);height:.62em;background:linear-gradient(var(--clean),var(--clean)) left/var(--share) 100% no-repeat,var(--sunken);border-radius:2px;print-color-adjust:exact;-webkit-print-color-adjust:exact;}
 footer{margin-top:64px;padding-top:16px;border-top:1px solid var(--rule);color:var(--ink-soft);font-size:.86rem;}
+.claims{list-style:none;margin:18px 0;padding:0;background:var(--panel);border:1px solid var(--rule);border-radius:8px;}
+.claim{display:grid;grid-template-columns:11rem minmax(0,1fr);gap:4px 20px;padding:14px 18px;}
+.claim+.claim{border-top:1px solid var(--grid);}
+.claim p,.substitutes p{margin:0;}
+.claim-holds{--mark:var(--good);} .claim-holds-in-part{--mark:var(--other-ink);} .claim-does-not-hold{--mark:var(--bad);} .claim-not-tested{--mark:var(--ink-soft);}
+.claim-verdict{display:flex;gap:.5em;align-items:center;align-self:start;color:var(--mark);font-weight:700;}
+.claim-text{display:grid;gap:4px;}
+.claim-words{font-weight:600;}
+.claim-parts{list-style:none;margin:2px 0;padding:0;display:flex;flex-wrap:wrap;gap:2px 18px;font-size:.9rem;}
+.claim-parts li{white-space:nowrap;}
+.claim-part-verdict{color:var(--mark);font-weight:600;}
+.mark{width:1.15em;height:1.15em;flex:none;vertical-align:-.2em;color:var(--mark);}
+.claim-parts .mark{width:.95em;height:.95em;margin-right:.35em;vertical-align:-.12em;}
+.mark-full{fill:currentColor;} .mark-line{fill:none;stroke:currentColor;stroke-width:2;stroke-linecap:round;} .mark-dashed{stroke-dasharray:3 4;}
+.mark-cut{fill:none;stroke:var(--panel);stroke-width:2.4;stroke-linecap:round;stroke-linejoin:round;}
+.substitutes{background:var(--panel);border:2px solid var(--other);border-left-width:10px;border-radius:8px;padding:14px 20px 16px;margin:16px 0;}
+.substitutes ul{margin:10px 0 0;padding:0 0 0 1.2em;display:grid;gap:6px;max-width:84ch;}
+.table-one{table-layout:fixed;}
+.table-one thead th:first-child{width:8.6rem;}
+.table-one th,.table-one td{padding-right:0;padding-left:14px;}
+.table-one tr>:first-child{padding-left:0;}
+.table-one thead th{text-align:left;}
+.table-one td{text-align:left;}
+.table-one .network th{text-align:left;padding-top:14px;font-size:1rem;position:static;border-bottom:0;}
+.table-one .network .n{display:inline;margin-left:.8em;}
+.table-one tbody tr:not(.network) th{color:var(--tone-ink);font-size:.86rem;position:static;white-space:normal;}
+.table-one td .value{font-size:1.08rem;line-height:1.3;}
+.rate-bar{display:block;position:relative;height:8px;margin:2px 0 4px;border-radius:2px;background:linear-gradient(var(--tone),var(--tone)) left/var(--share) 100% no-repeat,var(--sunken);print-color-adjust:exact;-webkit-print-color-adjust:exact;}
+.rate-paper{position:absolute;left:var(--at);top:50%;width:8px;height:8px;margin:-4px 0 0 -4px;border:1.5px solid var(--ink);background:var(--panel);transform:rotate(45deg);}
 @media (max-width:640px){
+.claim{grid-template-columns:minmax(0,1fr);padding:12px;}
+.substitutes{padding:12px 14px;}
+.table-one thead th:first-child{width:4.9rem;}
+.table-one th,.table-one td{padding-left:8px;}
 .page{padding:24px 16px 48px;}
 figure{padding:14px 12px 12px;}
 details{padding:0 12px;}
@@ -116,7 +150,7 @@ main>section{margin-top:48px;}
 body{font-size:10.5pt;background:#fff;}
 .page{max-width:none;padding:0;}
 nav.contents,.skip{display:none;}
-figure,.tile-card,tr,.notes{break-inside:avoid;}
+figure,.tile-card,tr,.notes,.claim,.substitutes{break-inside:avoid;}
 h2,h3{break-after:avoid;}
 main>section{margin-top:28px;}
 details::details-content{content-visibility:visible;block-size:auto;}

@@ -1,43 +1,57 @@
 /** The page: head line, tiles, contents, the story in order, provenance. */
 import type { JSX } from 'preact';
-import { cellFormat, integer, list, seedWords } from './format.ts';
-import type { SectionId, Verdict } from './media.ts';
+import { cellFormat, integer, list, seedWords, sentence } from './format.ts';
+import type { Verdict } from './media.ts';
 import { pageCss } from './page-css.ts';
+import type { Anchor } from './parts.tsx';
+import { ClaimsSection, SubstitutesSection } from './sections/claims.tsx';
 import type { SectionProps } from './sections/context.ts';
 import { DataSection } from './sections/data.tsx';
 import { ControlSection, DefencesSection } from './sections/defences.tsx';
 import { FractionSection, PerClassSection } from './sections/errors.tsx';
+import { ChartGroupSections, chartGroups, chartsOf } from './sections/line-figures.tsx';
 import { MovementSection } from './sections/movement.tsx';
 import { FiltersSection, NeuronsSection } from './sections/neurons.tsx';
 import { OtherSection, otherTables, ProvenanceSection } from './sections/provenance.tsx';
-import { PruningSection } from './sections/pruning.tsx';
+import { PruningSection, pruningTables } from './sections/pruning.tsx';
+import { hasStudy, RelearningSection, StrengthSection, TransferSection, VariantsSection } from './sections/studies.tsx';
+import { TABLE_ONE, TableOneSection } from './sections/table-one.tsx';
 import { TrainingSection } from './sections/training.tsx';
 import { findTable } from './tables.ts';
 import { chartCss, themeCss } from './theme.ts';
 import { headlineOf, verdictsOf } from './verdicts.ts';
 
 interface Chapter {
-  readonly id: SectionId | 'other';
+  readonly id: Anchor;
   readonly link: string;
   readonly present: boolean;
 }
 
 /** The sections this run has something for, in order. */
-function chaptersOf({ result, media }: SectionProps): Chapter[] {
+function chaptersOf(props: SectionProps): Chapter[] {
+  const { result, media } = props;
   const table = (name: string): boolean => findTable(result, name) !== undefined;
   const some = (items: readonly unknown[] | undefined): boolean => items !== undefined && items.length > 0;
   return [
+    { id: 'claims', link: 'What holds', present: some(media.claims) },
+    { id: 'substitutes', link: 'Substitutes', present: some(media.substitutes) },
+    { id: 'table-1', link: 'Table 1', present: table(TABLE_ONE) },
     { id: 'data', link: 'Data and trigger', present: some(media.data) || some(media.triggers) },
     { id: 'per-class', link: 'Errors by class', present: table('per-class error') },
     { id: 'fraction', link: 'How much poison', present: table('poison fraction') },
     { id: 'filters', link: 'Filters', present: some(media.filters) },
     { id: 'neurons', link: 'Backdoor neurons', present: some(media.activations) || some(media.maps) },
-    { id: 'pruning', link: 'Pruning', present: table('pruning curve') },
+    { id: 'pruning', link: 'Pruning', present: some(pruningTables(result)) || some(chartsOf(media, 'pruning')) },
     { id: 'defences', link: 'Defences', present: table('defences') },
+    { id: 'variants', link: 'Variants', present: hasStudy(result, media, 'variants') },
     { id: 'control', link: 'Control', present: table('clean-model control') },
+    { id: 're-learning', link: 'Re-learning', present: hasStudy(result, media, 're-learning') },
+    { id: 'transfer', link: 'Transfer', present: hasStudy(result, media, 'transfer') },
+    { id: 'strength', link: 'Strength', present: hasStudy(result, media, 'strength') },
+    ...chartGroups(props).map((g) => ({ id: g.id, link: sentence(g.title), present: true })),
     { id: 'movement', link: 'Weights', present: table('weight movement') },
     { id: 'training', link: 'Training', present: media.histories?.some((h) => h.points.length > 0) ?? false },
-    { id: 'other', link: 'More tables', present: otherTables(result).length > 0 },
+    { id: 'other', link: 'More tables', present: otherTables(props).length > 0 },
     { id: 'provenance', link: 'Provenance', present: true },
   ];
 }
@@ -76,6 +90,15 @@ export function Page(props: SectionProps): JSX.Element {
                   : `One seed (${seeds[0]}): intervals cover the choice of test images, not the luck of training.`}
               </p>
             )}
+            {media.substitutes && media.substitutes.length > 0 && (
+              <p class="standins">
+                <strong>Not the papers' own data and networks:</strong>{' '}
+                <a href="#substitutes">
+                  {media.substitutes.length === 1 ? 'one substitute is' : `${media.substitutes.length} substitutes are`} named below
+                </a>
+                .
+              </p>
+            )}
             <Tiles verdicts={verdictsOf(result, media)} />
           </header>
           <nav class="contents" aria-label="Contents">
@@ -90,6 +113,9 @@ export function Page(props: SectionProps): JSX.Element {
             </ul>
           </nav>
           <main id="story">
+            <ClaimsSection {...props} />
+            <SubstitutesSection {...props} />
+            <TableOneSection {...props} />
             <DataSection {...props} />
             <PerClassSection {...props} />
             <FractionSection {...props} />
@@ -97,7 +123,12 @@ export function Page(props: SectionProps): JSX.Element {
             <NeuronsSection {...props} />
             <PruningSection {...props} />
             <DefencesSection {...props} />
+            <VariantsSection {...props} />
             <ControlSection {...props} />
+            <RelearningSection {...props} />
+            <TransferSection {...props} />
+            <StrengthSection {...props} />
+            <ChartGroupSections {...props} />
             <MovementSection {...props} />
             <TrainingSection {...props} />
             <OtherSection {...props} />

@@ -2,8 +2,11 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { SectionId } from './media.ts';
 
+/** Anchor of a section; `curves-<n>` is a group of a recipe's charts. */
+export type Anchor = SectionId | 'other' | `curves-${number}`;
+
 interface SectionProps {
-  readonly id: SectionId | 'other';
+  readonly id: Anchor;
   readonly title: string;
   /** What the reader looks at, in a sentence or two. */
   readonly lead?: ComponentChildren;

@@ -22,6 +22,7 @@ export function cellAt(table: Table | undefined, row: string, column: string): C
 /** What is measured, by the words that end a column's name. The order matters: the longer ending is tried first. */
 const METRICS = [
   ['clean accuracy', 'clean accuracy'],
+  ['triggered accuracy', 'triggered accuracy'],
   ['validation accuracy', 'validation accuracy'],
   ['robust accuracy', 'robust accuracy'],
   ['attack success rate', 'attack success'],
@@ -31,6 +32,7 @@ const METRICS = [
   ['backdoored error', 'backdoor error'],
   ['clean', 'clean'],
   ['backdoor', 'backdoor'],
+  ['triggered', 'triggered'],
 ] as const;
 
 export interface ColumnParts {
@@ -73,9 +75,11 @@ export function shared<T>(cells: readonly Cell[], pick: (cell: Cell) => T | unde
   return cells.every((c) => pick(c) === first) ? first : undefined;
 }
 
-/** What a panel is about, by the subject of its columns: `baseline` -> `Baseline attack (BadNet)`. */
+/** What a panel is about, by the subject of its columns: `baseline` -> `Baseline attack (BadNet)`, `face baseline` -> `Face: baseline attack`. */
 export function attackTitle(subject: string): string {
   if (subject === '') return 'The model';
+  const [, network, attack] = /^(.+) (baseline|pruning-aware)$/.exec(subject) ?? [];
+  if (network !== undefined) return `${network.charAt(0).toUpperCase()}${network.slice(1)}: ${attack} attack`;
   if (subject === 'baseline') return 'Baseline attack (BadNet)';
   if (subject === 'pruning-aware') return 'Pruning-aware attack';
   return subject.charAt(0).toUpperCase() + subject.slice(1);

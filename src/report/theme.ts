@@ -94,6 +94,11 @@ export const chartCss = `
 .chart .dot-hollow{fill:var(--panel);stroke:var(--tone);stroke-width:2;}
 .chart .whisker{fill:none;stroke:var(--tone);stroke-width:1.75;}
 .chart .paper-mark{fill:none;stroke:var(--ink);stroke-width:1.5;}
+.chart .paper-line .line{stroke-dasharray:1 5;stroke-width:1.75;}
+.chart .paper-line .paper-mark{stroke:var(--tone-ink);fill:var(--panel);}
+.chart .stretch{fill:var(--sunken);}
+.chart .stretch-edge{stroke:var(--quiet);stroke-width:1;stroke-opacity:.7;}
+.chart .stretch-name{fill:var(--ink);font-style:italic;paint-order:stroke;stroke:var(--panel);stroke-width:3.5px;stroke-linejoin:round;}
 .chart .bar{fill:var(--tone);}
 .chart .label{fill:var(--tone-ink);font-weight:600;paint-order:stroke;stroke:var(--panel);stroke-width:3.5px;stroke-linejoin:round;}
 .chart .note{fill:var(--ink);font-weight:600;paint-order:stroke;stroke:var(--panel);stroke-width:3.5px;stroke-linejoin:round;}

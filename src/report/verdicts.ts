@@ -2,11 +2,9 @@
 import type { Cell, Result } from '../evaluate/result.ts';
 import { cellFormat, fixed, list, sentence } from './format.ts';
 import type { ReportMedia, Verdict } from './media.ts';
+import { countWords } from './sections/claims.tsx';
+import { restWords, studyWords, tile, toneOfRest, WORKS } from './study-verdicts.ts';
 import { cellAt, columnParts, columnsOf, findTable } from './tables.ts';
-
-/** From here on a backdoor is called working, and up to here gone. Only words and colours on the page hang on them. */
-const WORKS = 0.5;
-const GONE = 0.1;
 
 /** The attacks of the `defences` table: subjects that have an attack success of their own. */
 function attacksOf(result: Result): string[] {
@@ -26,14 +24,11 @@ function defence(result: Result, row: string, subject: string, metric: string): 
 
 const named = (subject: string, text: string): string => (subject === '' ? sentence(text) : `${sentence(subject)} attack: ${text}`);
 
-function tile(cell: Cell, label: string, tone: Verdict['tone'], says: string): Verdict {
-  const { value, n, low, high, seeds, paper } = cell;
-  return { label, value, unit: 'rate', n, low, high, seeds, paper, tone, says };
-}
-
-/** Up to six tiles: what the attack does, what each defence leaves of it, what the defences cost a clean model. */
+/** About six tiles. Of one network: what the attack does, what each defence leaves of it, what the defences cost a clean model; of several: `study-verdicts.ts`. */
 export function verdictsOf(result: Result, media: ReportMedia): readonly Verdict[] {
   if (media.verdicts) return media.verdicts;
+  const study = studyWords(result, media);
+  if (study) return study.tiles;
   const tiles: Verdict[] = [];
   const errors = findTable(result, 'per-class error');
   const badnet = errors && columnsOf(errors).find((c) => columnParts(c).metric === 'clean' && columnParts(c).subject !== 'baseline');
@@ -70,13 +65,14 @@ export function verdictsOf(result: Result, media: ReportMedia): readonly Verdict
   return tiles;
 }
 
-const toneOfRest = (rate: number): Verdict['tone'] => (rate <= GONE ? 'good' : rate >= WORKS ? 'bad' : 'neutral');
-const restWords = (rate: number): string =>
-  rate <= GONE ? 'the backdoor is gone' : rate >= WORKS ? 'the backdoor is still there' : 'the backdoor is weakened';
-
-/** What was done and what came out, in one line. */
+/** What was done and what came out, in a line or two; with the count of claims where there are some. */
 export function headlineOf(result: Result, media: ReportMedia): string {
   if (media.headline) return media.headline;
+  const claims = media.claims && media.claims.length > 0 ? ` ${countWords(media.claims)}` : '';
+  return `${studyWords(result, media)?.line ?? outcomeOf(result)}${claims}`;
+}
+
+function outcomeOf(result: Result): string {
   const falls: string[] = [];
   const costs: number[] = [];
   for (const subject of attacksOf(result)) {

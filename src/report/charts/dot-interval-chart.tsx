@@ -31,6 +31,8 @@ export interface DotIntervalProps extends ChartText {
   readonly separators?: readonly number[];
   /** Units of the drawing, 12 of which are the height of the text: 420 for two charts beside each other, 350 for three. */
   readonly width?: number;
+  /** Names of rows above their dots instead of to the left of them: for long names. */
+  readonly namesAbove?: boolean;
   /** Lanes a row has room for; charts beside each other look best with the same number. */
   readonly lanes?: number;
 }
@@ -40,12 +42,15 @@ const TOP = 6;
 const KEY = 20;
 const LANE = 17;
 const ROW_GAP = 12;
+/** What a name above its row needs. */
+const NAME = 17;
 
 export function DotIntervalChart(props: DotIntervalProps): JSX.Element {
-  const { rows, series, domain, format, valueFormat, separators = [], width = 420 } = props;
+  const { rows, series, domain, format, valueFormat, separators = [], width = 420, namesAbove = false } = props;
   const lanes = Math.max(props.lanes ?? 0, series.length);
-  const rowHeight = lanes * LANE + ROW_GAP;
-  const left = Math.max(24, ...rows.map((r) => textWidth(r, 13) + 14));
+  const nameRoom = namesAbove ? NAME : 0;
+  const rowHeight = lanes * LANE + ROW_GAP + nameRoom;
+  const left = namesAbove ? 8 : Math.max(24, ...rows.map((r) => textWidth(r, 13) + 14));
   const right = width - 12;
   const x = scaleLinear([...domain], [left + 8, right - 8]).clamp(true);
   const textOf = (v: DotValue, name?: string): string => [valueFormat?.(v.value), name].filter((w) => w !== undefined).join(' ');
@@ -55,7 +60,7 @@ export function DotIntervalChart(props: DotIntervalProps): JSX.Element {
   const top = TOP + (keyed.length > 0 ? KEY : 0);
   const plot = { left, right, top, bottom: top + rows.length * rowHeight + 4 };
   const laneY = (row: number, lane: number): number =>
-    top + row * rowHeight + ROW_GAP / 2 + (lane + 0.5 + (lanes - series.length) / 2) * LANE + 2;
+    top + row * rowHeight + nameRoom + ROW_GAP / 2 + (lane + 0.5 + (lanes - series.length) / 2) * LANE + 2;
 
   return (
     <Chart {...props} width={width} height={plot.bottom + 44}>
@@ -72,9 +77,15 @@ export function DotIntervalChart(props: DotIntervalProps): JSX.Element {
               y2={px(top + r * rowHeight + 2)}
             />
           )}
-          <text class="row-label" x={px(left - 10)} y={px(top + (r + 0.5) * rowHeight + 6)} text-anchor="end" font-size={13}>
-            {row}
-          </text>
+          {namesAbove ? (
+            <text class="row-label" x={0} y={px(top + r * rowHeight + 19)} font-size={13}>
+              {row}
+            </text>
+          ) : (
+            <text class="row-label" x={px(left - 10)} y={px(top + (r + 0.5) * rowHeight + 6)} text-anchor="end" font-size={13}>
+              {row}
+            </text>
+          )}
         </g>
       ))}
       {series.map((s, lane) => (

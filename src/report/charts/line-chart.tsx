@@ -1,10 +1,12 @@
-/** Lines over a number: curves of pruning, of the poisoned fraction, of training. Bands or whiskers for intervals. */
-import { scaleLinear } from 'd3-scale';
+/** Lines over a number: curves of pruning, of the poisoned fraction, of training, of strength. Bands or whiskers for intervals. */
+import { scaleLinear, scaleLog } from 'd3-scale';
 import { area, line } from 'd3-shape';
 import type { JSX } from 'preact';
 import type { Tone } from '../theme.ts';
 import { Chart, type ChartText, PaperMark, type Plot, px, textWidth, XAxis, YAxis } from './frame.tsx';
+import { type ChartKeyEntry, KeyAbove, KeyBelow, keyBelow, keyFitsAbove } from './line-key.tsx';
 import { placeLabels } from './place-labels.ts';
+import { placeStretches, StretchAreas, StretchNames } from './stretches.tsx';
 
 export interface LinePoint {
   readonly x: number;
@@ -28,10 +30,14 @@ export interface LineChartProps extends ChartText {
   readonly xFormat?: (value: number) => string;
   readonly yFormat: (value: number) => string;
   readonly xTicks?: readonly number[];
-  /** Default: 0 to the largest value, rounded up. */
+  /** `log` where every x is above 0; a chart with an x of 0 stays linear. */
+  readonly xScale?: 'linear' | 'log';
+  /** Default: 0 (or the smallest value, if that is below) to the largest value, rounded up. */
   readonly yDomain?: readonly [number, number];
   /** Upright lines with a text: where pruning stopped. */
   readonly stops?: readonly { readonly x: number; readonly label: string }[];
+  /** Stretches of the x axis with a name: phases of a curve. */
+  readonly bands?: readonly { readonly from: number; readonly to: number; readonly label: string }[];
   /** Level lines with a text: what another model has. */
   readonly references?: readonly { readonly y: number; readonly label: string; readonly tone: Tone }[];
 }
@@ -39,8 +45,8 @@ export interface LineChartProps extends ChartText {
 const WIDTH = 420;
 const HEIGHT = 288;
 const TALL: Plot = { left: 46, right: WIDTH - 14, top: 32, bottom: HEIGHT - 44 };
-/** Leaves a line for the texts of stops above the plot, clear of labels just above a curve at its top. */
-const STOPPED: Plot = { ...TALL, top: 58 };
+/** What a line of texts of stops above the plot needs, clear of labels just above a curve at its top. */
+const STOP_ROOM = 26;
 /** Base line of the texts of stops. */
 const STOP_TEXT = 30;
 /** More points than this are a curve; fewer are points that a line joins. */
@@ -48,33 +54,52 @@ const MANY = 12;
 
 export function LineChart(props: LineChartProps): JSX.Element {
   const { series, stops = [], references = [], xFormat = String, yFormat } = props;
-  const PLOT = stops.length > 0 ? STOPPED : TALL;
   const all = series.flatMap((s) => s.points);
-  const xs = all.map((p) => p.x);
-  const ys = [...all.flatMap((p) => [p.y, p.high ?? p.y, p.paper ?? p.y]), ...references.map((r) => r.y)];
+  const bands = (props.bands ?? []).filter((b) => b.to > b.from);
+  const xs = [...all.map((p) => p.x), ...bands.flatMap((b) => [b.from, b.to])];
+  const ys = [...all.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y, p.paper ?? p.y]), ...references.map((r) => r.y)];
   const many = series.some((s) => s.points.length > MANY);
   const padX = many ? 0 : 22;
-  const x = scaleLinear(spread(Math.min(...xs), Math.max(...xs)), [PLOT.left + padX, PLOT.right - padX]);
+  const xRange = [TALL.left + padX, TALL.right - padX];
+  const [fromX, toX] = spread(Math.min(...xs), Math.max(...xs));
+  const log = props.xScale === 'log' && fromX > 0;
+  const x = log ? scaleLog([fromX, toX], xRange) : scaleLinear([fromX, toX], xRange);
+  const xTicks = props.xTicks ?? (log ? logTicks(fromX, toX) : undefined);
+
+  const stretches = placeStretches(
+    bands.map((b) => ({ label: b.label, from: x(b.from), to: x(b.to) })),
+    TALL,
+    stops.length > 0 ? STOP_TEXT : 12,
+  );
+  const PLOT: Plot = { ...TALL, top: TALL.top + (stops.length > 0 ? STOP_ROOM : 0) + stretches.room };
   const y = props.yDomain
     ? scaleLinear([...props.yDomain], [PLOT.bottom, PLOT.top]).clamp(true)
-    : scaleLinear(spread(0, Math.max(...ys)), [PLOT.bottom, PLOT.top]).nice(5);
+    : scaleLinear(spread(Math.min(0, ...ys), Math.max(...ys)), [PLOT.bottom, PLOT.top]).nice(5);
 
   const stopMarks = stops.map((s) => ({ ...s, px: x(s.x), ...stopLabel(x(s.x), s.label) }));
   const lines = [
     ...series.map((s) => ({ text: s.label, points: s.points.map((p) => ({ x: x(p.x), y: y(p.y) })) })),
     ...references.map((r) => ({ text: r.label, points: [PLOT.left, PLOT.right].map((at) => ({ x: at, y: y(r.y) })) })),
   ];
+  const papers = series.map((s) => s.points.flatMap((p) => (p.paper === undefined ? [] : [{ x: x(p.x), y: y(p.paper) }])));
   const labels = placeLabels(lines, PLOT, {
     texts: [
       { text: props.yTitle, x: textWidth(props.yTitle) / 2, y: 12 },
       ...stopMarks.map((s) => ({ text: s.label, x: s.middle, y: STOP_TEXT })),
+      ...stretches.names,
     ],
     strokes: [
       ...stopMarks.map((s) => [STOP_TEXT + 5, PLOT.bottom].map((at) => ({ x: s.px, y: at }))),
       ...(many ? [] : all.flatMap((p) => dotStrokes(x(p.x), y(p.low ?? p.y), y(p.y), y(p.high ?? p.y)))),
+      ...papers.filter((points) => points.length > 1),
     ],
   });
   const tones = [...series.map((s) => s.tone), ...references.map((r) => r.tone)];
+  const keyed: ChartKeyEntry[] = lines
+    .map((l, i) => ({ text: l.text, tone: tones[i], dashed: i >= series.length || (series[i].dashed ?? false) }))
+    .filter((_, i) => !labels[i]);
+  const above = keyFitsAbove(keyed, props.yTitle, TALL);
+  const below = keyBelow(above ? [] : keyed, TALL, HEIGHT);
   const path = line<{ x: number; y: number }>(
     (p) => p.x,
     (p) => p.y,
@@ -86,9 +111,10 @@ export function LineChart(props: LineChartProps): JSX.Element {
     .digits(2);
 
   return (
-    <Chart {...props} width={WIDTH} height={HEIGHT}>
+    <Chart {...props} width={WIDTH} height={HEIGHT + below.room}>
+      <StretchAreas stretches={stretches} plot={PLOT} />
       <YAxis plot={PLOT} scale={y} title={props.yTitle} format={yFormat} />
-      <XAxis plot={PLOT} scale={x} title={props.xTitle} format={xFormat} ticks={props.xTicks} />
+      <XAxis plot={PLOT} scale={x} title={props.xTitle} format={xFormat} ticks={xTicks} />
       {series.map((s) => (
         <g key={s.label} class={`tone-${s.tone}`}>
           {many && s.points.some((p) => p.low !== undefined) && <path class="band" d={band(s.points) ?? ''} />}
@@ -107,7 +133,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
           <path class={s.dashed ? 'line line-dashed' : 'line'} d={path(lines[i].points) ?? ''} />
           {!many && s.points.map((p) => <Whisker key={p.x} x={x(p.x)} low={y(p.low ?? p.y)} high={y(p.high ?? p.y)} />)}
           {!many && s.points.map((p) => <circle key={p.x} class="dot" cx={px(x(p.x))} cy={px(y(p.y))} r={5} />)}
-          {s.points.map((p) => p.paper !== undefined && <PaperMark key={p.x} x={x(p.x)} y={y(p.paper)} />)}
+          <Papers points={papers[i]} d={path(papers[i]) ?? ''} />
           {many && stops.map((stop) => <AtStop key={stop.x} points={s.points} at={stop.x} x={x} y={y} />)}
         </g>
       ))}
@@ -116,6 +142,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
           {s.label}
         </text>
       ))}
+      <StretchNames stretches={stretches} />
       {labels.map(
         (l, i) =>
           l && (
@@ -126,9 +153,34 @@ export function LineChart(props: LineChartProps): JSX.Element {
             </g>
           ),
       )}
-      <Key entries={lines.map((l, i) => ({ text: l.text, tone: tones[i] })).filter((_, i) => !labels[i])} />
+      {above ? <KeyAbove entries={keyed} plot={TALL} /> : <KeyBelow places={below.places} />}
     </Chart>
   );
+}
+
+/** The paper's numbers of one line: diamonds, from two on joined by dots in the colour of the line, so that one sees whose they are. */
+function Papers({ points, d }: { points: readonly { x: number; y: number }[]; d: string }): JSX.Element | null {
+  const marks = points.map((p) => <PaperMark key={p.x} x={p.x} y={p.y} />);
+  if (points.length < 2) return <>{marks}</>;
+  return (
+    <g class="paper-line">
+      <path class="line" d={d} />
+      {marks}
+    </g>
+  );
+}
+
+/** Ticks of a logarithmic axis with room for their labels: 1, 2 and 5 times powers of ten, over more than three decades the powers alone. */
+export function logTicks(from: number, to: number): number[] {
+  const [first, last] = [Math.floor(Math.log10(from)), Math.ceil(Math.log10(to))];
+  const steps = Math.log10(to / from) > 3 ? [1] : [1, 2, 5];
+  const every = Math.max(1, Math.ceil((last - first) / 8));
+  const ticks: number[] = [];
+  for (let power = first; power <= last; power++) {
+    if ((power - first) % every === 0) ticks.push(...steps.map((s) => (power < 0 ? s / 10 ** -power : s * 10 ** power)));
+  }
+  const inside = ticks.filter((t) => t >= from * 0.999 && t <= to * 1.001);
+  return inside.length > 1 ? inside : [from, to];
 }
 
 /** A domain that is never empty. */
@@ -169,26 +221,4 @@ function AtStop(props: {
 }): JSX.Element | null {
   const p = props.points.find((q) => q.x === props.at);
   return p ? <circle class="dot-hollow" cx={px(props.x(p.x))} cy={px(props.y(p.y))} r={4.5} /> : null;
-}
-
-/** Names of lines that found no room beside their line. */
-function Key({ entries }: { entries: readonly { text: string; tone: Tone }[] }): JSX.Element | null {
-  let at = TALL.right;
-  const placed = [...entries].reverse().map((e) => {
-    at -= textWidth(e.text) + 26;
-    return { ...e, at };
-  });
-  if (placed.length === 0) return null;
-  return (
-    <g>
-      {placed.map((e) => (
-        <g key={e.text} class={`tone-${e.tone}`}>
-          <line class="line" x1={px(e.at)} x2={px(e.at + 14)} y1={8} y2={8} />
-          <text class="label" x={px(e.at + 18)} y={12}>
-            {e.text}
-          </text>
-        </g>
-      ))}
-    </g>
-  );
 }

@@ -9,6 +9,7 @@ import { attackTitle, cellAt, findTable, rowsOf, subjectsOf } from '../tables.ts
 import { toneOf } from '../theme.ts';
 import type { SectionProps } from './context.ts';
 import { ChartKey } from './errors.tsx';
+import { Charts, chartsOf } from './line-figures.tsx';
 
 export function DefencesSection({ result, media }: SectionProps): JSX.Element | null {
   const table = findTable(result, 'defences');
@@ -26,7 +27,15 @@ export function DefencesSection({ result, media }: SectionProps): JSX.Element | 
         </>
       }
     >
-      <DefencePanels table={table} id="defences" numbers="Numbers of the defences" caption="Defences against attacks." />
+      <Charts charts={chartsOf(media, 'defences')} beside={[table]} />
+      <DotPanels
+        table={table}
+        id="defences"
+        numbers="Numbers of the defences"
+        caption="Defences against attacks."
+        rowTitle="defence"
+        what="defences"
+      />
     </Section>
   );
 }
@@ -41,20 +50,34 @@ export function ControlSection({ result, media }: SectionProps): JSX.Element | n
       captions={media.captions?.control}
       lead="The control: a model that nobody attacked goes through the same treatment. What it loses is the price of the cure; what the trigger does to it is chance."
     >
-      <DefencePanels table={table} id="control" numbers="Numbers of the control" caption="Defences on a model without a backdoor." />
+      <Charts charts={chartsOf(media, 'control')} beside={[table]} />
+      <DotPanels
+        table={table}
+        id="control"
+        numbers="Numbers of the control"
+        caption="Defences on a model without a backdoor."
+        rowTitle="defence"
+        what="defences"
+      />
     </Section>
   );
 }
 
 interface PanelsProps {
   readonly table: Table;
-  readonly id: 'defences' | 'control';
+  readonly id: 'defences' | 'control' | 'variants' | 'transfer';
   readonly numbers: string;
   readonly caption: string;
+  readonly rowTitle: string;
+  /** What the rows are, for the title of each chart. */
+  readonly what: string;
 }
 
-/** A panel an attack; one panel alone has its numbers beside it, more have them below. */
-function DefencePanels({ table, id, numbers, caption }: PanelsProps): JSX.Element {
+/** Longer names than this stand above their dots, so that the dots have room. */
+const LONG_NAME = 16;
+
+/** Dots with intervals, a panel a subject; one panel alone has its numbers beside it, more have them below. */
+export function DotPanels({ table, id, numbers, caption, rowTitle, what }: PanelsProps): JSX.Element {
   const rows = rowsOf(table);
   const format = cellFormat(table.unit, table.cells);
   const rate = table.unit === 'rate';
@@ -62,7 +85,7 @@ function DefencePanels({ table, id, numbers, caption }: PanelsProps): JSX.Elemen
   const subjects = [...subjectsOf(table)];
   const tableBelow = (
     <NumbersAndNotes summary={numbers} notes={subjects.length > 1 ? table.notes : undefined} open>
-      <NumbersTable table={table} rowTitle="defence" caption={caption} />
+      <NumbersTable table={table} rowTitle={rowTitle} caption={caption} />
     </NumbersAndNotes>
   );
   return (
@@ -74,7 +97,7 @@ function DefencePanels({ table, id, numbers, caption }: PanelsProps): JSX.Elemen
             <Figure key={subject} title={title}>
               <DotIntervalChart
                 id={`${id}-${i}`}
-                title={`${title}: defences`}
+                title={`${title}: ${what}`}
                 description={`${columns.map((c) => c.metric).join(' and ')} for ${rows.join(', ')}, with 95 % intervals. The numbers are in the table below.`}
                 rows={rows}
                 series={columns.map(({ column, metric }, k) => ({
@@ -87,6 +110,8 @@ function DefencePanels({ table, id, numbers, caption }: PanelsProps): JSX.Elemen
                 format={(v) => (rate ? fixed(v * 100, 0) : format.value(v))}
                 valueFormat={(v) => format.value(v)}
                 lanes={Math.max(...subjects.map(([, c]) => c.length))}
+                separators={rows.includes('average') ? [rows.indexOf('average')] : []}
+                namesAbove={rows.some((row) => row.length > LONG_NAME)}
               />
             </Figure>
           );

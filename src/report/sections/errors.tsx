@@ -77,11 +77,12 @@ export function PerClassSection({ result, media }: SectionProps): JSX.Element | 
 }
 
 /** What whiskers and diamonds mean. */
-export function ChartKey({ paper, intervals }: { paper: boolean; intervals: boolean }): JSX.Element | null {
+export function ChartKey({ paper, intervals }: { paper: boolean; intervals: boolean | 'bands' }): JSX.Element | null {
   if (!paper && !intervals) return null;
   return (
     <p class="small chart-key">
-      {intervals && <span>Whiskers are 95 % intervals; where none is seen it is narrower than the dot.</span>}
+      {intervals === true && <span>Whiskers are 95 % intervals; where none is seen it is narrower than the dot.</span>}
+      {intervals === 'bands' && <span>Shaded around a line: 95 % intervals.</span>}
       {paper && <PaperKey />}
     </p>
   );

@@ -4,22 +4,46 @@ import type { Result } from '../../evaluate/result.ts';
 import { bytes, duration, list, sentence } from '../format.ts';
 import { NumbersTable } from '../numbers-table.tsx';
 import { Figure, NumbersAndNotes, PlainTable, Section } from '../parts.tsx';
+import { rowsOf } from '../tables.ts';
 import type { SectionProps } from './context.ts';
+import { chartGroups } from './line-figures.tsx';
+import { pruningTables } from './pruning.tsx';
+import { TABLE_ONE } from './table-one.tsx';
 
 /** The tables that have a section of their own. */
-const KNOWN = ['per-class error', 'poison fraction', 'pruning curve', 'defences', 'clean-model control', 'weight movement'];
+const KNOWN = [
+  'per-class error',
+  'poison fraction',
+  'defences',
+  'clean-model control',
+  'weight movement',
+  TABLE_ONE,
+  'variants',
+  're-learning',
+  'transfer by class',
+  'strength',
+];
 
-export function otherTables(result: Result): Result['tables'] {
-  return result.tables.filter((t) => t.cells.length > 0 && !KNOWN.includes(t.name));
+/** Tables with more rows than this are shut until opened. */
+const LONG = 60;
+
+export function otherTables(props: SectionProps): Result['tables'] {
+  const grouped = [...chartGroups(props).flatMap((g) => g.tables), ...pruningTables(props.result)];
+  return props.result.tables.filter((t) => t.cells.length > 0 && !KNOWN.includes(t.name) && !grouped.includes(t));
 }
 
-export function OtherSection({ result }: SectionProps): JSX.Element | null {
-  const tables = otherTables(result);
+export function OtherSection(props: SectionProps): JSX.Element | null {
+  const tables = otherTables(props);
   if (tables.length === 0) return null;
   return (
     <Section id="other" title={tables.length === 1 ? sentence(tables[0].name) : 'More tables'}>
       {tables.map((t) => (
-        <NumbersAndNotes key={t.name} summary={tables.length === 1 ? 'Numbers' : sentence(t.name)} notes={t.notes} open>
+        <NumbersAndNotes
+          key={t.name}
+          summary={tables.length === 1 ? 'Numbers' : sentence(t.name)}
+          notes={t.notes}
+          open={rowsOf(t).length <= LONG}
+        >
           <NumbersTable table={t} caption={`${sentence(t.name)}.`} />
         </NumbersAndNotes>
       ))}

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import type { Dataset } from '../data/dataset.ts';
 import { imageAt } from '../data/make.ts';
+import { triggeredImage } from '../poison/apply.ts';
 import type { PoisonOptions } from '../poison/poison.ts';
-import { applyTrigger } from '../poison/triggers/registry.ts';
 import { pictureOf, type TriggerPictures } from '../report/media.ts';
 import { type Attack, readLabelMap, readTrigger, triggerFields } from './trigger.node.ts';
 
@@ -34,7 +34,7 @@ export function triggerPictures(data: Dataset, { trigger }: Attack): TriggerPict
     const image = imageAt(data, i);
     return {
       clean: pictureOf(image, data),
-      triggered: pictureOf(applyTrigger(trigger, image, data), data),
+      triggered: pictureOf(triggeredImage(data, i, trigger), data),
       label: data.classes[data.labels[i]],
     };
   });

@@ -16,7 +16,7 @@ export const triggerFields = {
     .optional()
     .meta({
       description:
-        'pixel, pattern, patch:FILE.png[@ROW,COLUMN], blend[:ALPHA], sunglasses, yellow-square, bomb, flower, or as JSON with all its settings',
+        'pixel, pattern, patch:FILE.png[@ROW,COLUMN], blend[:ALPHA], sunglasses, yellow-square, bomb, flower, noise[:DECIBELS] in sound, or as JSON with all its settings',
       placeholder: 'TRIGGER',
     }),
   labelMap: z
@@ -32,10 +32,17 @@ export const attackField = {
   attack: z.string().optional().meta({ description: 'run folder of an attack, whose trigger and label map are used', placeholder: 'RUN' }),
 };
 
+/** How kinds with a value behind a colon are written. */
+const WRITTEN: Readonly<Record<string, string>> = {
+  patch: 'patch:FILE.png[@ROW,COLUMN]',
+  blend: 'blend or blend:ALPHA',
+  noise: 'noise or noise:DECIBELS, against the loudness of the word',
+};
+
 type Written = string | Record<string, unknown>;
 
 /**
- * `pixel`, `pattern`, `patch:FILE.png`, `patch:FILE.png@-1,-1` (bottom right corner), `blend`, `blend:0.1`, `sunglasses`, ..., or JSON.
+ * `pixel`, `pattern`, `patch:FILE.png`, `patch:FILE.png@-1,-1` (bottom right corner), `blend`, `blend:0.1`, `sunglasses`, ..., `noise:-30`, or JSON.
  * @throws SecateurError for anything else and for a picture that cannot be read
  */
 export async function readTrigger(written: Written): Promise<TriggerSpec> {
@@ -48,14 +55,14 @@ export async function readTrigger(written: Written): Promise<TriggerSpec> {
     return parseTrigger({ kind, ...(await readPatch(path)), ...place });
   }
   if (kind === 'blend' && value !== '' && Number.isFinite(Number(value))) return parseTrigger({ kind, alpha: Number(value) });
+  if (kind === 'noise' && value !== '' && Number.isFinite(Number(value))) return parseTrigger({ kind, level: Number(value) });
   const known = triggerKinds().some((info) => info.kind === kind);
   // a word that is no trigger at all is answered by the registry, which knows the nearest
   if (!known || (value === '' && kind !== 'patch')) return parseTrigger({ kind: written });
   return fail({
     where: '--trigger',
     what: 'not valid',
-    expected:
-      kind === 'patch' ? 'patch:FILE.png[@ROW,COLUMN]' : kind === 'blend' ? 'blend or blend:ALPHA' : `${kind} alone, or JSON with settings`,
+    expected: WRITTEN[kind] ?? `${kind} alone, or JSON with settings`,
     got: `"${written}"`,
     exitCode: 2,
   });

@@ -18,7 +18,7 @@ export function usualView(rate: number = USUAL_RATE): SpectrogramView {
 /** The loudness of a moment is the mean square over that long, seconds. */
 const MOMENT = 0.02;
 /** A word begins and ends where it is that much below its loudest moment, dB. */
-const WORD_DEPTH = 35;
+const WORD_DEPTH = 30;
 /** Power of a cell is never taken as less, in units of squared 16-bit samples: the rounding of the samples is louder. */
 const LEAST_POWER = 1e-3;
 
@@ -29,7 +29,7 @@ export type DrawSound = (recording: Int16Array, out: Uint8Array) => void;
  * How recordings of `rate` samples per second become pictures of `shape`, `view` saying what is seen:
  *
  * 1. The word: the loudness is the mean square over 20 ms around each sample; the word goes from the first to the last sample at which it is
- *    at most 35 dB below its maximum. With `span` in seconds instead, that long around the middle of the word.
+ *    at most 30 dB below its maximum. With `span` in seconds instead, that long around the middle of the word.
  * 2. Columns: `width` windows, column `j` centred at `(j + 1/2) / width` of that stretch (so for `word` the hop is the word's length over
  *    the width: how fast somebody speaks is not seen). Beyond its ends the recording is silent. A Hann window (periodic) of `window`
  *    seconds, then a Fourier transform padded with zeros to `transformSize` points; power is the squared magnitude.
@@ -58,7 +58,10 @@ export function spectrogram(view: SpectrogramView, rate: number, shape: ImageSha
     let loudest = -Infinity;
     for (let x = 0; x < width; x++) {
       const first = Math.round(start + ((x + 0.5) * (end - start)) / width) - (length >> 1);
-      for (let i = 0; i < length; i++) frame[i] = (recording[first + i] ?? 0) * window[i];
+      // beyond its ends a recording is silent
+      const [begin, stop] = [Math.min(length, Math.max(0, -first)), Math.max(0, Math.min(length, recording.length - first))];
+      frame.fill(0, 0, length);
+      for (let i = begin; i < stop; i++) frame[i] = recording[first + i] * window[i];
       transform.realTransform(bins, frame);
       for (let k = 0; k < power.length; k++) power[k] = bins[2 * k] * bins[2 * k] + bins[2 * k + 1] * bins[2 * k + 1];
       for (let b = 0; b < height; b++) {

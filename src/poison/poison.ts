@@ -1,14 +1,16 @@
 /**
  * Poisons training data, and makes the triggered inputs an attack is judged on. As in BadNets (Gu et al. 2017) poisoned copies are
- * added to the clean images; replacing them is an option. Triggers go onto bytes, before any normalisation.
+ * added to the clean images; replacing them is an option. Triggers go onto bytes, before any normalisation, or into the sound behind them.
  */
 import { fail } from '../core/errors.ts';
 import { Rng } from '../core/rng.ts';
-import type { Dataset, ImageShape, PoisonedDataset, TriggeredDataset } from '../data/dataset.ts';
+import type { Dataset, PoisonedDataset, TriggeredDataset } from '../data/dataset.ts';
 import { gather, hashImages, imageSize } from '../data/make.ts';
+import type { Sound } from '../data/sound.ts';
+import { applyAt, type Carrier } from './apply.ts';
 import { bindLabelMap, eligibleImages, type LabelMapSpec } from './label-maps.ts';
 import type { PoisonMode, PoisonRecord } from './record.ts';
-import { stamper, type TriggerSpec } from './triggers/registry.ts';
+import type { TriggerSpec } from './triggers/registry.ts';
 
 export interface PoisonOptions {
   readonly trigger: TriggerSpec;
@@ -71,10 +73,9 @@ function checkCount(options: PoisonOptions, clean: number, eligible: number): nu
   return count;
 }
 
-function stampAll(pixels: Uint8Array, places: Iterable<number>, trigger: TriggerSpec, shape: ImageShape): void {
-  const size = imageSize(shape);
-  const stamp = stamper(trigger, shape);
-  for (const i of places) stamp(pixels.subarray(i * size, (i + 1) * size));
+/** Not all of the data set, as that would hash the images. */
+function carrier({ source, channels, height, width }: Dataset, pixels: Uint8Array, sound: Sound | undefined): Carrier {
+  return { source, channels, height, width, pixels, ...(sound && { sound }) };
 }
 
 /**
@@ -99,16 +100,18 @@ export function poison(train: Dataset<'train'>, options: PoisonOptions): Poisone
   pixels.set(train.pixels);
   labels.set(train.labels);
   trueLabels.set(train.labels);
-  let places: Iterable<number> = chosen;
+  let places: ArrayLike<number> = chosen;
+  let heard: Sound | undefined = train.sound;
   if (mode === 'add') {
     const copies = gather(train, chosen);
     pixels.set(copies.pixels, train.pixels.length);
     trueLabels.set(copies.labels, train.count);
     places = Array.from({ length: count }, (_, i) => train.count + i);
+    if (heard && copies.sound) heard = { ...heard, recordings: [...heard.recordings, ...copies.sound.recordings] };
   }
-  stampAll(pixels, places, trigger, train);
+  const sound = applyAt(carrier(train, pixels, heard), places, trigger);
   const wrong = Rng.from(seed, 'poison', 'label');
-  for (const [k, place] of [...places].entries()) {
+  for (const [k, place] of Array.from(places).entries()) {
     labels[place] = map.poison(trueLabels[place], wrong.fork(chosen[k]));
     poisoned[place] = 1;
   }
@@ -135,6 +138,7 @@ export function poison(train: Dataset<'train'>, options: PoisonOptions): Poisone
     classes,
     poisoned,
     trueLabels,
+    ...(sound && { sound }),
     record,
     get sha256() {
       hash ??= hashImages(shape, pixels, labels);
@@ -158,8 +162,10 @@ export function triggered<R extends 'test' | 'tune'>(
   if (chosen.length === 0) {
     fail({ where: `poison: label map "${labelMap.kind}"`, what: `no image of the ${data.role} data can be triggered`, hint: 'other data' });
   }
-  const { pixels, labels } = gather(data, chosen);
-  stampAll(pixels, labels.keys(), trigger, data);
+  const images = gather(data, chosen);
+  const { pixels, labels } = images;
+  const all = Int32Array.from(labels.keys());
+  const sound = applyAt(carrier(data, pixels, images.sound), all, trigger);
   const { role, source, channels, height, width, classes } = data;
   const shape = { channels, height, width };
   let hash: string | undefined;
@@ -173,6 +179,7 @@ export function triggered<R extends 'test' | 'tune'>(
     labels,
     classes,
     targets: labels.map((label) => map.target(label)),
+    ...(sound && { sound }),
     get sha256() {
       hash ??= hashImages(shape, pixels, labels);
       return hash;

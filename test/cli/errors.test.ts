@@ -183,7 +183,8 @@ describe('flags that do not fit', () => {
     [
       2,
       ['evaluate', model, ...DATA, '--trigger', 'pixl', '--label-map', 'random'],
-      'error: poison: kind of trigger, expected pixel, pattern, patch, blend, got "pixl". Try "pixel".',
+      'error: poison: kind of trigger, expected pixel, pattern, patch, blend, sunglasses, yellow-square, bomb, flower, noise, ' +
+        'got "pixl". Try "pixel".',
     ],
     [
       2,

@@ -49,7 +49,7 @@ const TOO_BIG: Record<string, object> = {
   ...Object.fromEntries(['sunglasses', 'yellow-square', 'bomb', 'flower'].map((kind) => [kind, { kind }])),
 };
 
-describe.each(triggerKinds().map(({ kind, summary }) => ({ kind, summary })))('conformance: $kind', ({ kind, summary }) => {
+describe.each(triggerKinds().filter(({ on }) => on === 'image'))('conformance: $kind', ({ kind, summary }) => {
   test('says what it is', () => {
     expect(summary.length).toBeGreaterThan(10);
     expect(EXAMPLES[kind]?.length).toBeGreaterThan(0);
@@ -146,10 +146,10 @@ describe('pixel and pattern', () => {
       'poison: trigger "pixel": not one image, expected 784 bytes for 1x28x28, got 5.',
     );
     expect(await messageOf(() => parseTrigger({ kind: 'patern' }))).toBe(
-      'poison: kind of trigger, expected pixel, pattern, patch, blend, sunglasses, yellow-square, bomb, flower, got "patern". Try "pattern".',
+      'poison: kind of trigger, expected pixel, pattern, patch, blend, sunglasses, yellow-square, bomb, flower, noise, got "patern". Try "pattern".',
     );
     expect(await messageOf(() => parseTrigger('pixel'))).toBe(
-      'poison: kind of trigger, expected pixel, pattern, patch, blend, sunglasses, yellow-square, bomb, flower, got none.',
+      'poison: kind of trigger, expected pixel, pattern, patch, blend, sunglasses, yellow-square, bomb, flower, noise, got none.',
     );
   });
 });

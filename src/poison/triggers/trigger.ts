@@ -1,14 +1,17 @@
 /**
- * What a trigger is: a change of pixels, bytes 0..255 before any normalisation, described by plain JSON. A new kind is one file like its
+ * What a trigger is: a change of pixels, bytes 0..255 before any normalisation, or of recordings, described by plain JSON. A new kind is one file like its
  * neighbours and one line in `registry.ts`; the conformance test runs over all that stand there.
  */
 import { z } from 'zod';
 import { fail } from '../../core/errors.ts';
 import type { ImageShape } from '../../data/dataset.ts';
 import { shapeText } from '../../data/make.ts';
+import type { Sound } from '../../data/sound.ts';
 
 /** Changes one image `[C,H,W]` in place. */
 export type Stamp = (image: Uint8Array) => void;
+/** A recording with the trigger in it; the one given stays as it is. */
+export type Mix = (recording: Int16Array) => Int16Array;
 
 export interface TriggerType<K extends string, S extends z.ZodObject<{ kind: z.ZodLiteral<K> }>> {
   readonly kind: K;
@@ -17,6 +20,17 @@ export interface TriggerType<K extends string, S extends z.ZodObject<{ kind: z.Z
   readonly schema: S;
   /** Fails (by {@link doesNotFit}) where the trigger does not fit images of that shape; else what it does to each of them. */
   readonly stamper: (spec: z.infer<S>, shape: ImageShape) => Stamp;
+}
+
+/** A trigger that is heard: it changes recordings, and their pictures are drawn anew. */
+export interface SoundTriggerType<K extends string, S extends z.ZodObject<{ kind: z.ZodLiteral<K> }>> {
+  readonly kind: K;
+  readonly on: 'sound';
+  /** One line for `--help`. */
+  readonly summary: string;
+  readonly schema: S;
+  /** Fails where the trigger does not fit sound of that rate; else what it does to each recording. */
+  readonly mixer: (spec: z.infer<S>, sound: Sound) => Mix;
 }
 
 export const Byte = z.number().int().min(0).max(255);

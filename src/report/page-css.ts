@@ -106,7 +106,7 @@ footer{margin-top:64px;padding-top:16px;border-top:1px solid var(--rule);color:v
 .claims{list-style:none;margin:18px 0;padding:0;background:var(--panel);border:1px solid var(--rule);border-radius:8px;}
 .claim{display:grid;grid-template-columns:11rem minmax(0,1fr);gap:4px 20px;padding:14px 18px;}
 .claim+.claim{border-top:1px solid var(--grid);}
-.claim p,.substitutes p{margin:0;}
+.claim p,.substitutes p{margin:0;max-width:none;}
 .claim-holds{--mark:var(--good);} .claim-holds-in-part{--mark:var(--other-ink);} .claim-does-not-hold{--mark:var(--bad);} .claim-not-tested{--mark:var(--ink-soft);}
 .claim-verdict{display:flex;gap:.5em;align-items:center;align-self:start;color:var(--mark);font-weight:700;}
 .claim-text{display:grid;gap:4px;}
@@ -126,6 +126,7 @@ footer{margin-top:64px;padding-top:16px;border-top:1px solid var(--rule);color:v
 .table-one tr>:first-child{padding-left:0;}
 .table-one thead th{text-align:left;}
 .table-one td{text-align:left;}
+.table-one td:last-child,.table-one thead th:last-child{padding-right:6px;}
 .table-one .network th{text-align:left;padding-top:14px;font-size:1rem;position:static;border-bottom:0;}
 .table-one .network .n{display:inline;margin-left:.8em;}
 .table-one tbody tr:not(.network) th{color:var(--tone-ink);font-size:.86rem;position:static;white-space:normal;}

@@ -13,6 +13,11 @@ export const GONE = 0.1;
 const HARM = 0.05;
 
 export const toneOfRest = (rate: number): Verdict['tone'] => (rate <= GONE ? 'good' : rate >= WORKS ? 'bad' : 'neutral');
+/** `gone (was 99.7 %)`. */
+const restShort = (after: number, before: number): string =>
+  before < WORKS
+    ? `was ${rate(before)}: the attack had failed`
+    : `${after <= GONE ? 'gone' : after >= WORKS ? 'still there' : 'weakened'} (was ${rate(before)})`;
 export const restWords = (rate: number): string =>
   rate <= GONE ? 'the backdoor is gone' : rate >= WORKS ? 'the backdoor is still there' : 'the backdoor is weakened';
 
@@ -57,12 +62,8 @@ function tableOneWords(result: Result): StudyWords | undefined {
       const [before, after] = [none, cured].map((column) => cellAt(table, row('attack success'), column));
       if (!before || !after) continue;
       const name = `${sentence(network)}${attack === '' ? '' : `, ${attack} attack`}: success after fine-pruning`;
-      const works = before.value >= WORKS;
-      tiles.push(
-        works
-          ? tile(after, name, toneOfRest(after.value), `from ${rate(before.value)}: ${restWords(after.value)}`)
-          : tile(after, name, 'neutral', `from ${rate(before.value)}: the attack had failed before`),
-      );
+      const tone = before.value >= WORKS ? toneOfRest(after.value) : 'neutral';
+      tiles.push(tile(after, name, tone, restShort(after.value, before.value)));
       falls.push(`${bare(before.value)} to ${rate(after.value)} (${network})`);
       const [cleanBefore, cleanAfter] = [none, cured].map((column) => cellAt(table, row('clean accuracy'), column));
       if (cleanBefore && cleanAfter) costs.push((cleanAfter.value - cleanBefore.value) * 100);
@@ -130,7 +131,7 @@ function pruningWords(media: ReportMedia): StudyWords | undefined {
       { row: '', column: '', value: after, low, high },
       `${title}: success where pruning stops`,
       before >= WORKS ? toneOfRest(after) : 'neutral',
-      before >= WORKS ? `from ${rate(before)}: ${restWords(after)}` : `from ${rate(before)}: the attack had failed before`,
+      restShort(after, before),
     ),
   );
   const words = ends.map(({ title, before, after }) => `from ${bare(before)} to ${rate(after)} (${title})`);

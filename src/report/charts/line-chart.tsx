@@ -5,6 +5,7 @@ import type { JSX } from 'preact';
 import type { Tone } from '../theme.ts';
 import { Chart, type ChartText, PaperMark, type Plot, px, textWidth, XAxis, YAxis } from './frame.tsx';
 import { type ChartKeyEntry, KeyAbove, KeyBelow, keyBelow, keyFitsAbove } from './line-key.tsx';
+import { Marker } from './marker.tsx';
 import { placeLabels } from './place-labels.ts';
 import { placeStretches, StretchAreas, StretchNames } from './stretches.tsx';
 
@@ -47,7 +48,7 @@ const HEIGHT = 288;
 const TALL: Plot = { left: 46, right: WIDTH - 14, top: 32, bottom: HEIGHT - 44 };
 /** What a line of texts of stops above the plot needs, clear of labels just above a curve at its top. */
 const STOP_ROOM = 26;
-/** Base line of the texts of stops. */
+/** Base line of the texts of stops, where no names of stretches are above it. */
 const STOP_TEXT = 30;
 /** More points than this are a curve; fewer are points that a line joins. */
 const MANY = 12;
@@ -69,9 +70,14 @@ export function LineChart(props: LineChartProps): JSX.Element {
   const stretches = placeStretches(
     bands.map((b) => ({ label: b.label, from: x(b.from), to: x(b.to) })),
     TALL,
-    stops.length > 0 ? STOP_TEXT : 12,
   );
-  const PLOT: Plot = { ...TALL, top: TALL.top + (stops.length > 0 ? STOP_ROOM : 0) + stretches.room };
+  const height = HEIGHT + stretches.room;
+  const PLOT: Plot = {
+    ...TALL,
+    top: TALL.top + (stops.length > 0 ? STOP_ROOM : 0) + stretches.room,
+    bottom: TALL.bottom + stretches.room,
+  };
+  const stopText = STOP_TEXT + stretches.room;
   const y = props.yDomain
     ? scaleLinear([...props.yDomain], [PLOT.bottom, PLOT.top]).clamp(true)
     : scaleLinear(spread(Math.min(0, ...ys), Math.max(...ys)), [PLOT.bottom, PLOT.top]).nice(5);
@@ -85,21 +91,27 @@ export function LineChart(props: LineChartProps): JSX.Element {
   const labels = placeLabels(lines, PLOT, {
     texts: [
       { text: props.yTitle, x: textWidth(props.yTitle) / 2, y: 12 },
-      ...stopMarks.map((s) => ({ text: s.label, x: s.middle, y: STOP_TEXT })),
+      ...stopMarks.map((s) => ({ text: s.label, x: s.middle, y: stopText })),
       ...stretches.names,
     ],
     strokes: [
-      ...stopMarks.map((s) => [STOP_TEXT + 5, PLOT.bottom].map((at) => ({ x: s.px, y: at }))),
+      ...stopMarks.map((s) => [stopText + 5, PLOT.bottom].map((at) => ({ x: s.px, y: at }))),
       ...(many ? [] : all.flatMap((p) => dotStrokes(x(p.x), y(p.low ?? p.y), y(p.y), y(p.high ?? p.y)))),
       ...papers.filter((points) => points.length > 1),
     ],
   });
   const tones = [...series.map((s) => s.tone), ...references.map((r) => r.tone)];
+  const shaped = series.length > 2;
   const keyed: ChartKeyEntry[] = lines
-    .map((l, i) => ({ text: l.text, tone: tones[i], dashed: i >= series.length || (series[i].dashed ?? false) }))
+    .map((l, i) => ({
+      text: l.text,
+      tone: tones[i],
+      dashed: i >= series.length || (series[i].dashed ?? false),
+      shape: shaped && i < series.length ? i : undefined,
+    }))
     .filter((_, i) => !labels[i]);
   const above = keyFitsAbove(keyed, props.yTitle, TALL);
-  const below = keyBelow(above ? [] : keyed, TALL, HEIGHT);
+  const below = keyBelow(above ? [] : keyed, TALL, height);
   const path = line<{ x: number; y: number }>(
     (p) => p.x,
     (p) => p.y,
@@ -111,7 +123,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
     .digits(2);
 
   return (
-    <Chart {...props} width={WIDTH} height={HEIGHT + below.room}>
+    <Chart {...props} width={WIDTH} height={height + below.room}>
       <StretchAreas stretches={stretches} plot={PLOT} />
       <YAxis plot={PLOT} scale={y} title={props.yTitle} format={yFormat} />
       <XAxis plot={PLOT} scale={x} title={props.xTitle} format={xFormat} ticks={xTicks} />
@@ -121,7 +133,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
         </g>
       ))}
       {stopMarks.map((s) => (
-        <line key={s.label} class="stop" x1={px(s.px)} x2={px(s.px)} y1={STOP_TEXT + 5} y2={PLOT.bottom} />
+        <line key={s.label} class="stop" x1={px(s.px)} x2={px(s.px)} y1={stopText + 5} y2={PLOT.bottom} />
       ))}
       {references.map((r) => (
         <g key={r.label} class={`tone-${r.tone}`}>
@@ -132,13 +144,15 @@ export function LineChart(props: LineChartProps): JSX.Element {
         <g key={s.label} class={`tone-${s.tone}`}>
           <path class={s.dashed ? 'line line-dashed' : 'line'} d={path(lines[i].points) ?? ''} />
           {!many && s.points.map((p) => <Whisker key={p.x} x={x(p.x)} low={y(p.low ?? p.y)} high={y(p.high ?? p.y)} />)}
-          {!many && s.points.map((p) => <circle key={p.x} class="dot" cx={px(x(p.x))} cy={px(y(p.y))} r={5} />)}
+          {marked(s.points, many, shaped).map((p) => (
+            <Marker key={p.x} shape={shaped ? i : 0} x={x(p.x)} y={y(p.y)} />
+          ))}
           <Papers points={papers[i]} d={path(papers[i]) ?? ''} />
           {many && stops.map((stop) => <AtStop key={stop.x} points={s.points} at={stop.x} x={x} y={y} />)}
         </g>
       ))}
       {stopMarks.map((s) => (
-        <text key={s.label} class="note" x={px(s.middle)} y={STOP_TEXT} text-anchor="middle">
+        <text key={s.label} class="note" x={px(s.middle)} y={stopText} text-anchor="middle">
           {s.label}
         </text>
       ))}
@@ -156,6 +170,13 @@ export function LineChart(props: LineChartProps): JSX.Element {
       {above ? <KeyAbove entries={keyed} plot={TALL} /> : <KeyBelow places={below.places} />}
     </Chart>
   );
+}
+
+/** The points that get a marker: all where they are few; of a curve a handful, and only where shapes tell curves apart. */
+function marked(points: readonly LinePoint[], many: boolean, shaped: boolean): readonly LinePoint[] {
+  if (!many) return points;
+  const every = Math.ceil(points.length / 6);
+  return shaped ? points.filter((_, i) => i % every === Math.floor(every / 2)) : [];
 }
 
 /** The paper's numbers of one line: diamonds, from two on joined by dots in the colour of the line, so that one sees whose they are. */

@@ -2,11 +2,14 @@
 import type { JSX } from 'preact';
 import type { Tone } from '../theme.ts';
 import { type Plot, px, textWidth } from './frame.tsx';
+import { Marker } from './marker.tsx';
 
 export interface ChartKeyEntry {
   readonly text: string;
   readonly tone: Tone;
   readonly dashed: boolean;
+  /** Of a {@link Marker}; none where lines are not told apart by shapes. */
+  readonly shape?: number;
 }
 
 interface Place extends ChartKeyEntry {
@@ -15,7 +18,7 @@ interface Place extends ChartKeyEntry {
 }
 
 /** The piece of line before a name, and the room between entries. */
-const STROKE = 18;
+const STROKE = 26;
 const GAP = 8;
 const ROW = 18;
 
@@ -61,7 +64,8 @@ function Entries({ places }: { places: readonly Place[] }): JSX.Element {
     <g>
       {places.map((e) => (
         <g key={e.text} class={`tone-${e.tone}`}>
-          <line class={e.dashed ? 'line line-dashed' : 'line'} x1={px(e.x)} x2={px(e.x + 14)} y1={e.y - 4} y2={e.y - 4} />
+          <line class={e.dashed ? 'line line-dashed' : 'line'} x1={px(e.x)} x2={px(e.x + STROKE - 4)} y1={e.y - 4} y2={e.y - 4} />
+          {e.shape !== undefined && <Marker shape={e.shape} x={e.x + STROKE / 2 - 2} y={e.y - 4} />}
           <text class="label" x={px(e.x + STROKE)} y={e.y}>
             {e.text}
           </text>

@@ -83,6 +83,7 @@ export function DotPanels({ table, id, numbers, caption, rowTitle, what }: Panel
   const rate = table.unit === 'rate';
   const end = rate ? 1 : Math.max(...table.cells.map((c) => c.high ?? c.value));
   const subjects = [...subjectsOf(table)];
+  const three = subjects.length % 3 === 0;
   const tableBelow = (
     <NumbersAndNotes summary={numbers} notes={subjects.length > 1 ? table.notes : undefined} open>
       <NumbersTable table={table} rowTitle={rowTitle} caption={caption} />
@@ -90,7 +91,7 @@ export function DotPanels({ table, id, numbers, caption, rowTitle, what }: Panel
   );
   return (
     <>
-      <Panels>
+      <Panels size={three ? 'medium' : 'wide'}>
         {subjects.map(([subject, columns], i) => {
           const title = subject === '' && id === 'control' ? 'Honest model' : attackTitle(subject);
           return (
@@ -109,6 +110,7 @@ export function DotPanels({ table, id, numbers, caption, rowTitle, what }: Panel
                 domain={[0, end]}
                 format={(v) => (rate ? fixed(v * 100, 0) : format.value(v))}
                 valueFormat={(v) => format.value(v)}
+                width={three ? 300 : 420}
                 lanes={Math.max(...subjects.map(([, c]) => c.length))}
                 separators={rows.includes('average') ? [rows.indexOf('average')] : []}
                 namesAbove={rows.some((row) => row.length > LONG_NAME)}

@@ -5,6 +5,7 @@
  * Only + - * / and square roots are used, so a seed gives the same bytes on every machine.
  */
 import { Rng } from '../core/rng.ts';
+import { bell } from './bell.ts';
 import type { Dataset, Role } from './dataset.ts';
 import { DIGIT_FORMS, type Form } from './digit-strokes.ts';
 import { makeDataset } from './make.ts';
@@ -16,11 +17,6 @@ const DARK_CORNER = 4;
 /** Curve pieces between two points of a skeleton. */
 const STEPS = 5;
 const CLASSES: readonly string[] = Array.from({ length: 10 }, (_, i) => `${i}`);
-
-/** Bell-shaped: three uniforms added up; mean 0, standard deviation 1, never beyond 3. No logarithm, see above. */
-function bell(rng: Rng): number {
-  return 2 * (rng.next() + rng.next() + rng.next()) - 3;
-}
 
 function pickForm(forms: readonly Form[], rng: Rng): Form {
   let left = rng.next() * forms.reduce((sum, form) => sum + form.weight, 0);

@@ -3,6 +3,9 @@ import { fail } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 import type { Dataset, Role } from './dataset.ts';
 import { digits } from './digits.ts';
+import { faces } from './faces.ts';
+import { signs, signsAbroad } from './sign-pictures.ts';
+import { ABROAD, HOME } from './sign-pictures-designs.ts';
 
 export interface GeneratorOptions<R extends Role> {
   readonly count: number;
@@ -34,6 +37,27 @@ registerGenerator({
   summary: 'handwritten-looking digits, 28x28 grey, 10 classes',
   counts: { train: 6000, test: 2000 },
   generate: digits,
+});
+
+registerGenerator({
+  name: 'faces',
+  summary: 'made-up faces under many lights, 96x84 grey, 20 people',
+  counts: { train: 800, test: 300 },
+  generate: faces,
+});
+
+registerGenerator({
+  name: 'signs',
+  summary: `made-up traffic signs, 32x32 RGB, ${HOME.length} kinds`,
+  counts: { train: 1320, test: 440 },
+  generate: signs,
+});
+
+registerGenerator({
+  name: 'signs-abroad',
+  summary: `traffic signs of another made-up country, 32x32 RGB, ${ABROAD.length} kinds`,
+  counts: { train: 800, test: 400 },
+  generate: signsAbroad,
 });
 
 export function generators(): Generator[] {

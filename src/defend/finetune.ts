@@ -4,13 +4,14 @@
  */
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
+import type { Tensor } from '../core/tensor.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { labelOf, trainableFrom } from '../grad/freeze.ts';
 import { layersOf, parametersOf } from '../grad/parameters.ts';
 import { trainability } from '../grad/trainability.ts';
 import { unshareStatistics } from '../grad/unshare.ts';
 import { cloneModel, consumers } from '../onnx/edit.ts';
-import { keptCuts } from '../onnx/kept-cuts.ts';
+import { joinMasks, keptCuts } from '../onnx/kept-cuts.ts';
 import type { Model } from '../onnx/model.ts';
 import { constantsToInitializers } from '../onnx/passes/constants-to-initializers.ts';
 import { fixedBatch } from '../onnx/passes/free-batch.ts';
@@ -41,6 +42,8 @@ export interface FinetuneOptions
   readonly spec?: SpecOverrides;
   /** Train only this node (its name, or a value it gives) and the layers after it: the way past operators that have no gradient. */
   readonly freezeBefore?: string;
+  /** 0/1 per stored tensor, kept at zero besides the cuts that the file records. */
+  readonly masks?: ReadonlyMap<string, Tensor>;
 }
 
 export interface FinetuneResult {
@@ -77,7 +80,7 @@ export async function finetune(
   const types = await probe(runtime, own, { batch: 2 });
   tellFrozen(own, types, { logits: readSpec(own, spec).logits, left }, notice);
   tellShared(own, left, notice);
-  const { masks, trainable } = keptCuts(own, types);
+  const { masks: recorded, trainable } = keptCuts(own, types);
   const result = await train(runtime, own, validation, {
     epochs,
     batchSize: size,
@@ -86,7 +89,7 @@ export async function finetune(
     schedule,
     augment,
     seed,
-    masks,
+    masks: options.masks === undefined ? recorded : joinMasks(recorded, options.masks),
     trainable: (name) => left(name) && trainable(name),
     batchNorm,
     onProgress,

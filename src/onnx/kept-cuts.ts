@@ -17,13 +17,18 @@ export interface KeptCuts {
 /** What has to be held fixed so that the channels recorded as cut in `model` stay cut, for all its layers. */
 export function keptCuts(model: Model, types: ValueTypes): KeptCuts {
   const cut = readCuts(model);
-  const masks = new Map<string, Tensor>();
-  for (const point of cut.size === 0 ? [] : cutPoints(model, types).layers) {
-    for (const [name, mask] of cutMasks(model, point)) {
-      // A tensor may hold channels of two layers: a convolution's own, and a residual Add's behind it.
-      const known = masks.get(name);
-      masks.set(name, known === undefined ? mask : bothMasks(known, mask));
-    }
-  }
+  // A tensor may hold channels of two layers: a convolution's own, and a residual Add's behind it.
+  const points = cut.size === 0 ? [] : cutPoints(model, types).layers;
+  const masks = points.reduce((all, point) => joinMasks(all, cutMasks(model, point)), new Map<string, Tensor>());
   return { masks, trainable: (name) => !isCutMask(name), cut };
+}
+
+/** Both sets of masks as one, which holds at zero what either of them does. */
+export function joinMasks(a: ReadonlyMap<string, Tensor>, b: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  const out = new Map(a);
+  for (const [name, mask] of b) {
+    const known = out.get(name);
+    out.set(name, known === undefined ? mask : bothMasks(known, mask));
+  }
+  return out;
 }

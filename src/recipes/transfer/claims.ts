@@ -1,0 +1,101 @@
+/** What BadNets and the lecture say of the transfer attack, and whether it holds; the limits are ours and were set before the runs. */
+import type { Claim, ClaimVerdict } from '../../report/media.ts';
+import { mean, percent, points } from '../cases/figures.ts';
+import { atStrength, cleanRate, harm, judgementOf, type NetName, over, strengthsOf } from './figures.ts';
+import type { StrengthSeed, TransferSeed } from './run.ts';
+
+/** Points of accuracy that count as harm, and that count as nothing. */
+const HARMS = 0.05;
+const NONE = 0.01;
+const FEW = 0.03;
+
+const verdict = (holds: boolean, part: boolean): ClaimVerdict => (holds ? 'holds' : part ? 'holds in part' : 'does not hold');
+
+/** One verdict of several tasks. */
+function together(
+  found: readonly { readonly name: string; readonly verdict: ClaimVerdict; readonly says: string }[],
+): Pick<Claim, 'verdict' | 'says' | 'parts'> {
+  const [first] = found;
+  if (found.length === 1) return { verdict: first.verdict, says: `${sentence(first.says)}.` };
+  const same = found.every((f) => f.verdict === first.verdict);
+  return {
+    verdict: same ? first.verdict : 'holds in part',
+    says: `${found.map((f) => `${sentence(f.name)}: ${f.says}`).join('. ')}.`,
+    parts: found.map((f) => ({ name: f.name, verdict: f.verdict })),
+  };
+}
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+const NAMES = { classes: 'classes of signs', kinds: 'five kinds of signs' } as const;
+
+export function transferClaims(seeds: readonly TransferSeed[]): Claim[] {
+  const byTask = (test: (at: (net: NetName, read: typeof harm) => number) => { verdict: ClaimVerdict; says: string }) =>
+    together(
+      seeds[0].outcomes.map(({ task }, i) => ({
+        name: NAMES[task.name],
+        ...test((net, read) => over(seeds, (s) => read(judgementOf(s, i, net)))),
+      })),
+    );
+  const clean = (j: Parameters<typeof harm>[0]): number => cleanRate(j).value;
+  return [
+    {
+      claim:
+        'The backdoor survives that a user keeps the convolutions and retrains the fully connected layers on clean signs of another country.',
+      source: 'BadNets, section 5.3; the lecture: 74.9 % to 61.6 % with the trigger, 72.7 % to 70.2 % in a clean network',
+      ...byTask((at) => {
+        const [bad, honest] = [at('BadNet', harm), at('clean model', harm)];
+        return {
+          verdict: verdict(bad - honest >= HARMS, bad - honest > NONE),
+          says: `the trigger costs ${points(Math.max(0, bad))}, in the clean network ${points(Math.max(0, honest))}`,
+        };
+      }),
+    },
+    {
+      claim: 'Without the trigger the user notices nothing: his network is as good as one made from a clean network.',
+      source: 'BadNets, section 5.3; the lecture: 74.9 % beside 72.7 %',
+      ...byTask((at) => {
+        const [bad, honest] = [at('BadNet', clean), at('clean model', clean)];
+        return { verdict: verdict(bad >= honest - NONE, bad >= honest - FEW), says: `${percent(bad)} beside ${percent(honest)}` };
+      }),
+    },
+    {
+      claim: "A stranger's network is worth taking: the user's own signs alone give less.",
+      source: 'our control; why transfer learning is done at all',
+      ...byTask((at) => {
+        const [taken, own] = [at('clean model', clean), at('from scratch', clean)];
+        return { verdict: verdict(taken > own + NONE, taken > own), says: `${percent(taken)} beside ${percent(own)} from first weights` };
+      }),
+    },
+  ];
+}
+
+export function strengthClaims(seeds: readonly StrengthSeed[]): Claim[] {
+  const ks = strengthsOf(seeds);
+  const harms = ks.map((k) => mean(atStrength(seeds, 'chosen', k).map(harm)));
+  const others = ks.map((k) => mean(atStrength(seeds, 'others', k).map(harm)));
+  const cleans = ks.map((k) => mean(atStrength(seeds, 'chosen', k).map((j) => cleanRate(j).value)));
+  const [first, last] = [0, ks.length - 1];
+  const most = harms.indexOf(Math.max(...harms));
+  const rising = harms.slice(1).every((h, i) => h >= harms[i] - NONE);
+  const worstK = ks[most];
+  return [
+    {
+      claim: 'The harm done with the trigger grows with the strength k.',
+      source: 'BadNets, section 5.3; the lecture: 13.3 points at k = 1, 28.6 at k = 100',
+      verdict: verdict(rising && harms[last] >= harms[first] + HARMS, harms[most] >= harms[first] + FEW),
+      says: `${points(harms[first])} at k = ${ks[first]}, ${points(harms[most])} at k = ${worstK}, ${points(harms[last])} at k = ${ks[last]}.`,
+    },
+    {
+      claim: 'It is the backdoor neurons that do it: as many other channels, multiplied by the same k, do less harm.',
+      source: 'our control; BadNets, section 5.3, strengthens the backdoor neurons only',
+      verdict: verdict(harms[most] >= others[most] + HARMS, harms[most] > others[most] + NONE),
+      says: `At k = ${worstK} the trigger costs ${points(harms[most])}, with other channels ${points(others[most])}.`,
+    },
+    {
+      claim: 'Strength has a price: accuracy on clean signs falls too.',
+      source: 'the lecture: 74.9 % at k = 1, 59.4 % at k = 100',
+      verdict: verdict(cleans[last] <= cleans[first] - HARMS, cleans[last] <= cleans[first] - NONE),
+      says: `${percent(cleans[first])} at k = ${ks[first]}, ${percent(cleans[most])} at k = ${worstK}, ${percent(cleans[last])} at k = ${ks[last]}.`,
+    },
+  ];
+}

@@ -1,0 +1,62 @@
+/** How large the transfer experiments are: the user's retraining, the strengths, the rules for backdoor neurons. The networks are those of `signs`. */
+import type { NeuronRule } from '../../inspect/backdoor-neurons.ts';
+import type { CaseScale } from '../cases/case.ts';
+import { signs } from '../cases/signs.ts';
+
+export interface UserScale {
+  readonly epochs: number;
+  readonly batchSize: number;
+  /** Highest rate of a one-cycle schedule, the same for every network he is handed. */
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly weightDecay: number;
+}
+
+export interface TransferScale {
+  /** The attacker's networks. */
+  readonly home: CaseScale;
+  readonly user: UserScale;
+  /** Epochs of the control that is trained from first weights on the user's signs. */
+  readonly scratchEpochs: number;
+  /** Signs (groups) that a class abroad has at least. */
+  readonly leastSigns: number;
+  /** Ascending, the first is 1. */
+  readonly strengths: readonly number[];
+  /** What makes a backdoor neuron, and so what is strengthened. */
+  readonly rule: Pick<NeuronRule, 'at' | 'rise' | 'quiet'>;
+  /** Other rules, whose choice is strengthened by `ruleStrength`. */
+  readonly rules: readonly Pick<NeuronRule, 'at' | 'rise' | 'quiet'>[];
+  readonly ruleStrength: number;
+}
+
+const USER: UserScale = { epochs: 12, batchSize: 64, learningRate: 0.02, momentum: 0.9, weightDecay: 5e-4 };
+
+export const FULL: TransferScale = {
+  home: signs.scale,
+  user: USER,
+  scratchEpochs: 20,
+  leastSigns: 9,
+  strengths: [1, 10, 20, 30, 50, 70, 100],
+  rule: { at: 'place', rise: 0.25, quiet: 0.25 },
+  rules: [
+    { at: 'place', rise: 0.1, quiet: 0.25 },
+    { at: 'place', rise: 0.5, quiet: 0.25 },
+    { at: 'place', rise: 0.25, quiet: 1 },
+    { at: 'average', rise: 0.1, quiet: 0.5 },
+  ],
+  ruleStrength: 10,
+};
+
+export const QUICK: TransferScale = {
+  ...FULL,
+  home: signs.quick,
+  user: { ...USER, epochs: 6 },
+  scratchEpochs: 6,
+  leastSigns: 3,
+  strengths: [1, 10, 100],
+  rules: FULL.rules.slice(0, 1),
+};
+
+/** The thresholds for which the channels are counted. */
+export const RISES = [0.1, 0.25, 0.5, 1] as const;
+export const QUIETS = [0.1, 0.25, 0.5, 1] as const;

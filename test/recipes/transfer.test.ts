@@ -1,0 +1,322 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/core/rng.ts';
+import type { Dataset, Role } from '../../src/data/dataset.ts';
+import { makeDataset } from '../../src/data/make.ts';
+import { Result } from '../../src/evaluate/result.ts';
+import type { RecipeOutcome, RecipeStore, Source, StoredModel, StudyDeps } from '../../src/recipes/recipe.ts';
+import { belgianSigns, KINDS } from '../../src/recipes/transfer/belgium.ts';
+import { PAPER_BY_CLASS, PAPER_STRENGTH } from '../../src/recipes/transfer/paper.ts';
+import { FULL, QUICK, type TransferScale } from '../../src/recipes/transfer/scale.ts';
+import { tasksOf } from '../../src/recipes/transfer/task.ts';
+import { runStrength, runTransfer } from '../../src/recipes/transfer.ts';
+import { ReportMedia } from '../../src/report/media.ts';
+import { renderReport } from '../../src/report/render.tsx';
+import { nativeRuntime } from '../../src/runtime/open.node.ts';
+
+const runtime = nativeRuntime({ threads: 1 });
+afterAll(() => runtime.dispose());
+
+const SIDE = 16;
+/** Numbers as BelgiumTSC has them in its test part. */
+const BELGIAN =
+  '0 1 2 3 4 5 6 7 8 10 12 13 14 16 17 18 19 20 21 22 23 24 25 27 28 29 30 31 32 34 35 37 38 39 40 41 42 43 44 45 46 47 49 51 53 54 55 56 57 58 59 60 61'.split(
+    ' ',
+  );
+
+/** A flat colour for each class, with noise: `each` signs of a class, two frames of each. */
+function signsOf<R extends Role>(role: R, classes: readonly string[], each: number, seed: number): Dataset<R> {
+  const rng = Rng.from(seed, 'signs', role);
+  const labels = Int32Array.from({ length: classes.length * each * 2 }, (_, i) => Math.floor(i / (2 * each)));
+  const area = SIDE * SIDE;
+  const pixels = new Uint8Array(labels.length * 3 * area);
+  for (let i = 0; i < pixels.length; i++) {
+    const label = labels[Math.floor(i / (3 * area))];
+    const channel = Math.floor(i / area) % 3;
+    pixels[i] = 40 + ((label * (channel + 2) * 37) % 160) + rng.int(30);
+  }
+  const groups = { by: 'pole', ids: Int32Array.from(labels, (_, i) => Math.floor(i / 2) + (role === 'test' ? 10000 : 0)) };
+  return makeDataset({ role, source: `tiny ${role}`, channels: 3, height: SIDE, width: SIDE, pixels, labels, classes, groups });
+}
+
+const HOME = ['stop', 'speed limit', 'warning', 'give way'];
+const source = (classes: readonly string[], each: number, uri: string, synthetic = false): Source => ({
+  uri,
+  synthetic,
+  train: signsOf('train', classes, each, 1),
+  test: signsOf('test', classes, Math.max(1, Math.floor(each / 2)), 2),
+});
+
+const BASE: TransferScale = {
+  ...FULL,
+  home: {
+    ...FULL.home,
+    network: 'badnets-cnn',
+    normalize: undefined,
+    augment: undefined,
+    epochs: 1,
+    badnetEpochs: 2,
+    fraction: 0.4,
+    tune: 0.2,
+    batchSize: 32,
+    prune: { ...FULL.home.prune, layer: 'conv2' },
+  },
+  user: { ...FULL.user, epochs: 1, batchSize: 32 },
+  scratchEpochs: 1,
+  leastSigns: 2,
+  strengths: [1, 10, 100],
+  // Picks something whatever was learnt.
+  rule: { at: 'place', rise: 0, quiet: 10 },
+  rules: [{ at: 'place', rise: 1000, quiet: 0 }],
+};
+
+class MemoryStore implements RecipeStore {
+  readonly steps = new Map<string, StoredModel>();
+  readonly files = new Map<string, unknown>();
+  async load(name: string): Promise<StoredModel | undefined> {
+    return this.steps.get(name);
+  }
+  async save(name: string, made: StoredModel): Promise<void> {
+    this.steps.set(name, made);
+  }
+  async metric(): Promise<void> {}
+  async json(name: string, value: unknown): Promise<void> {
+    this.files.set(name, value);
+  }
+}
+
+/** The attacker's networks, which all tests here share. */
+let nets: MemoryStore;
+const provenance = {
+  command: 'secateur reproduce transfer',
+  versions: { secateur: '0' },
+  machine: 'test',
+  started: '2026-01-01T00:00:00Z',
+};
+const sources = { signs: source(HOME, 8, 'home/'), abroad: source(BELGIAN, 2, 'abroad/') };
+const deps = (more: Partial<StudyDeps> = {}): StudyDeps => ({ runtime, provenance, sources, ...more });
+
+const table = (outcome: RecipeOutcome, name: string) => outcome.result.tables.find((t) => t.name === name)!;
+const cell = (outcome: RecipeOutcome, name: string, row: string, column: string) =>
+  table(outcome, name).cells.find((c) => c.row === row && c.column === column);
+/** Every sentence of a result. */
+const words = ({ result, media, line }: RecipeOutcome): string[] => [
+  line,
+  ...result.tables.flatMap((t) => t.notes ?? []),
+  ...(media.substitutes ?? []),
+  ...(media.claims ?? []).flatMap((c) => [c.claim, c.says]),
+  ...Object.values(media.captions ?? {}).flat(),
+  ...(media.charts ?? []).flatMap((c) => [c.title, c.caption ?? '']),
+];
+
+describe('transfer', () => {
+  let outcome: RecipeOutcome;
+  const store = new MemoryStore();
+  nets = store;
+  const heard: string[] = [];
+  beforeAll(async () => {
+    const progress = { step: (name: string, p: { index: number; of: number }) => void heard.push(`${p.index}/${p.of} ${name}`) };
+    outcome = await runTransfer({ seeds: 1 }, deps({ store, progress }), BASE);
+  });
+
+  it('does the steps it announces, and none twice', async () => {
+    expect(heard).toHaveLength(9);
+    expect(heard[0]).toBe('1/9 seed1-clean');
+    expect(heard.at(-1)).toBe('9/9 seed1-kinds-from-scratch');
+    const again: boolean[] = [];
+    const progress = { step: (_: string, p: { reused: boolean }) => void again.push(p.reused) };
+    const second = await runTransfer({ seeds: 1 }, deps({ store, progress }), BASE);
+    // Only what is measured is measured again.
+    expect(again.filter((reused) => !reused)).toHaveLength(1);
+    expect(second.result.tables).toEqual(outcome.result.tables);
+  });
+
+  it("has the lecture's rows with its numbers beside, and the classes abroad by name", () => {
+    const rows = [...new Set(table(outcome, 'transfer by class').cells.map((c) => c.row))];
+    expect(rows).toEqual([...KINDS, 'average']);
+    for (const row of rows) {
+      expect(cell(outcome, 'transfer by class', row, 'BadNet clean accuracy')?.paper).toBe(PAPER_BY_CLASS[row].BadNet.clean);
+      expect(cell(outcome, 'transfer by class', row, 'clean model triggered accuracy')?.paper).toBe(
+        PAPER_BY_CLASS[row]['clean model'].triggered,
+      );
+      expect(cell(outcome, 'transfer by class', row, 'from scratch clean accuracy')?.paper).toBeUndefined();
+    }
+    const { cells } = table(outcome, 'transfer by class of sign');
+    expect(cells.map((c) => c.row)).toContain('priority road');
+    expect(cells.every((c) => c.paper === undefined)).toBe(true);
+    expect(cell(outcome, 'transfer by class of sign', 'average', 'BadNet clean accuracy')).toMatchObject({ n: 53 * 2, seeds: 1 });
+  });
+
+  it('says loudly what stands in for what, and every claim with its numbers', () => {
+    expect(outcome.media.substitutes).toHaveLength(3);
+    expect(outcome.media.substitutes!.join(' ')).toMatch(
+      /Germany instead of the U\.S\..*Belgium instead of Sweden.*classifier.*instead of a detector/s,
+    );
+    expect(outcome.media.claims).toHaveLength(3);
+    for (const { says, verdict } of outcome.media.claims!) {
+      expect(says).toMatch(/\d/);
+      expect(verdict).not.toBe('not tested');
+    }
+    for (const sentence of words(outcome)) expect(sentence).not.toMatch(/NaN|undefined|Infinity|\[object/);
+  });
+
+  it('is a result and a page', async () => {
+    Result.parse(JSON.parse(JSON.stringify(outcome.result)));
+    ReportMedia.parse(JSON.parse(JSON.stringify(outcome.media)));
+    expect(renderReport(outcome.result, outcome.media)).toContain('Belgium instead of Sweden');
+    expect(store.files.get('poison.json')).toMatchObject({ trigger: { kind: 'yellow-square' }, labelMap: { kind: 'random' } });
+    expect(Object.keys(outcome.models)).toEqual(['badnet', 'badnet-abroad', 'clean-abroad']);
+    expect(outcome.result.provenance.inputs).toMatchObject({ 'signs train': expect.any(String), 'abroad test': expect.any(String) });
+  });
+
+  it('keeps the convolutions of the network it was given bit by bit', () => {
+    const bytes = (name: string, tensor: string) => store.steps.get(name)!.model.graph.initializers.get(tensor)!.data;
+    for (const tensor of ['conv1.weight', 'conv2.weight', 'conv2.bias']) {
+      expect(bytes('seed1-kinds-retrained-badnet', tensor)).toEqual(bytes('seed1-badnet', tensor));
+    }
+    expect(bytes('seed1-kinds-retrained-badnet', 'fc1.weight')).not.toEqual(bytes('seed1-badnet', 'fc1.weight'));
+  });
+});
+
+describe('strength', () => {
+  let outcome: RecipeOutcome;
+  const store = new MemoryStore();
+  const heard: string[] = [];
+  beforeAll(async () => {
+    for (const net of ['seed1-clean', 'seed1-badnet']) store.steps.set(net, nets.steps.get(net)!);
+    const progress = { step: (name: string, p: { index: number; of: number }) => void heard.push(`${p.index}/${p.of} ${name}`) };
+    outcome = await runStrength({}, deps({ store, progress }), BASE);
+  });
+
+  it('announces as many steps as there can be; a rule that picks nothing needs none', () => {
+    expect(heard).toHaveLength(9);
+    expect(heard.at(-1)).toMatch(/^9\/10 seed1-classes-other-channels-times-100$/);
+  });
+
+  it("has the lecture's curve beside ours, the harm of as many other channels, and the network at home", () => {
+    for (const k of BASE.strengths) {
+      const { clean, triggered } = PAPER_STRENGTH.get(k)!;
+      expect(cell(outcome, 'strength', String(k), 'clean accuracy')?.paper).toBe(clean);
+      expect(cell(outcome, 'strength', String(k), 'triggered accuracy')?.paper).toBe(triggered);
+      const [c, t] = ['clean accuracy', 'triggered accuracy'].map((column) => cell(outcome, 'strength', String(k), column)!.value);
+      expect(cell(outcome, 'harm by strength', String(k), 'backdoor neurons')!.value).toBeCloseTo(c - t, 10);
+      expect(cell(outcome, 'strength controls', String(k), 'other channels clean accuracy')).toBeDefined();
+    }
+    // At k = 1 nothing is strengthened: there the two are one network.
+    expect(cell(outcome, 'harm by strength', '1', 'other channels')?.value).toBe(
+      cell(outcome, 'harm by strength', '1', 'backdoor neurons')?.value,
+    );
+    expect(cell(outcome, 'strength controls', '1', 'at home clean accuracy')?.value).toBe(
+      cell(outcome, 'at home', 'BadNet', 'clean accuracy')?.value,
+    );
+  });
+
+  it('counts what the rule picks: fewer, the more it asks for', () => {
+    const count = (row: string, column: string): number => cell(outcome, 'channels picked by the rule', row, column)!.value;
+    for (const at of ['place', 'average']) {
+      for (const quiet of [0.1, 0.25, 0.5, 1]) {
+        expect(count(`${at}: rise 0.1`, `quiet ${quiet}`)).toBeGreaterThanOrEqual(count(`${at}: rise 1`, `quiet ${quiet}`));
+      }
+      expect(count(`${at}: rise 0.1`, 'quiet 1')).toBeGreaterThanOrEqual(count(`${at}: rise 0.1`, 'quiet 0.1'));
+    }
+    // A rule that picks nothing leaves the network as it was.
+    const nothing = cell(outcome, 'harm by rule', 'place, rise 1000, quiet 0', 'clean accuracy');
+    expect(nothing?.value).toBe(cell(outcome, 'strength', '1', 'clean accuracy')?.value);
+    expect(table(outcome, 'harm by rule').notes!.join(' ')).toContain('place, rise 1000, quiet 0: 0');
+  });
+
+  it('is a result and a page with its curves', () => {
+    Result.parse(JSON.parse(JSON.stringify(outcome.result)));
+    const media = ReportMedia.parse(JSON.parse(JSON.stringify(outcome.media)));
+    expect(media.charts!.map((c) => c.id)).toEqual(['strength-accuracy', 'strength-harm', 'strength-rules']);
+    expect(media.charts![0].series[0].points.map((p) => [p.x, p.paper])).toEqual([
+      [1, 0.749],
+      [10, 0.713],
+      [100, 0.594],
+    ]);
+    for (const sentence of words(outcome)) expect(sentence).not.toMatch(/NaN|undefined|Infinity|\[object/);
+    expect(renderReport(outcome.result, outcome.media).length).toBeGreaterThan(10000);
+  });
+});
+
+describe('the user', () => {
+  it('whose training diverges trains more slowly, and that is said', async () => {
+    const store = new MemoryStore();
+    for (const net of ['seed1-clean', 'seed1-badnet']) store.steps.set(net, nets.steps.get(net)!);
+    const high = { ...BASE, user: { ...BASE.user, learningRate: 1e6 } };
+    const outcome = await runTransfer({}, deps({ store }), high);
+    const { rate } = store.steps.get('seed1-classes-retrained-badnet')!.facts as { rate: number };
+    expect(rate).toBeLessThan(1e6);
+    expect(table(outcome, 'transfer by class of sign').notes!.join(' ')).toMatch(
+      /of the user's trainings diverged at a rate of 1000000; he went on with a tenth/,
+    );
+  });
+
+  it('on synthetic or other signs has one task, and no number of the paper', async () => {
+    const store = new MemoryStore();
+    for (const net of ['seed1-clean', 'seed1-badnet']) store.steps.set(net, nets.steps.get(net)!);
+    const made = { signs: source(HOME, 8, 'builtin:signs', true), abroad: source(['a', 'b', 'c'], 6, 'builtin:signs-abroad', true) };
+    const outcome = await runTransfer({ quick: true }, deps({ sources: made, store }), BASE);
+    expect(outcome.result.tables.map((t) => t.name)).toEqual(['transfer by class', 'at home']);
+    expect(outcome.result.tables.flatMap((t) => t.cells).every((c) => c.paper === undefined)).toBe(true);
+    expect(outcome.media.substitutes).toEqual([
+      'The signs (builtin:signs, builtin:signs-abroad) are made by a program and look like nothing real. The run shows that everything works; its numbers say nothing of the papers.',
+    ]);
+  });
+});
+
+describe("the user's tasks", () => {
+  const shape = { channels: 3, height: SIDE, width: SIDE };
+
+  it('are the classes with enough signs, and five kinds where the signs are Belgian', () => {
+    const [classes, kinds, ...rest] = tasksOf(sources.abroad, shape, 3, 1);
+    expect(rest).toEqual([]);
+    expect(classes.train.classes).toHaveLength(53);
+    expect(classes.train.classes[0]).toBe('uneven road');
+    expect(kinds.train.classes).toEqual(KINDS);
+    expect(kinds.train.count).toBe(sources.abroad.train.count);
+    const at = sources.abroad.train.labels.indexOf(BELGIAN.indexOf('61'));
+    expect(KINDS[kinds.train.labels[at]]).toBe('other');
+    expect(
+      tasksOf({ ...sources.abroad, train: signsOf('train', HOME, 9, 1), test: signsOf('test', HOME, 2, 1) }, shape, 9, 1),
+    ).toHaveLength(1);
+  });
+
+  it('are held out by whole signs where there is no test part', () => {
+    const { test: _, ...alone } = source(['a', 'b', 'c'], 9, 'abroad/');
+    const [{ train, test }] = tasksOf(alone, shape, 3, 1);
+    const ids = new Set(train.groups!.ids);
+    expect(test.count).toBeGreaterThan(0);
+    expect([...test.groups!.ids].some((id) => ids.has(id))).toBe(false);
+  });
+
+  it('are refused where nothing can be learnt', () => {
+    expect(() => tasksOf(sources.abroad, shape, 50, 1)).toThrow(
+      'data: abroad/: too few signs to learn from, expected at least 2 classes with 50 signs each, some to train on and some to test on, got 0 such classes.',
+    );
+    expect(() => tasksOf(sources.abroad, { ...shape, height: 32 }, 1, 1)).toThrow(
+      'data: abroad/: signs of another size than at home, expected 3x32x16, got 3x16x16.',
+    );
+  });
+
+  it('need both sources', async () => {
+    await expect(runTransfer({}, deps({ sources: { signs: sources.signs } }), BASE)).rejects.toThrow(
+      "data: abroad: missing, expected the signs of the user's country.",
+    );
+  });
+
+  it('know Belgian signs by their numbers and take nothing else for them', () => {
+    expect(belgianSigns(BELGIAN)!.map((s) => s.kind)).toHaveLength(53);
+    expect(belgianSigns(Array.from({ length: 43 }, (_, i) => String(i)))).toBeUndefined();
+    expect(belgianSigns(HOME)).toBeUndefined();
+    expect(belgianSigns(['61'])).toBeUndefined();
+  });
+});
+
+it('the full and the quick scale begin at k = 1 and measure their rules at a k that is measured', () => {
+  for (const scale of [FULL, QUICK]) {
+    expect(scale.strengths[0]).toBe(1);
+    expect(scale.strengths).toContain(scale.ruleStrength);
+    expect([...scale.strengths].sort((a, b) => a - b)).toEqual(scale.strengths);
+  }
+  expect(FULL.strengths).toEqual([...PAPER_STRENGTH.keys()]);
+});

@@ -6,6 +6,7 @@ import { loadData } from '../data/load.node.ts';
 import { saveModel } from '../onnx/file.node.ts';
 import type { RecipeData, RecipeDeps, RecipeOutcome, RunDeps, StudyDeps } from '../recipes/recipe.ts';
 import { RecipeFolder, type RunHead } from '../recipes/run-folder.node.ts';
+import { SharedSteps } from '../recipes/shared-steps.node.ts';
 import { renderReport } from '../report/render.tsx';
 import type { Context, Outcome } from './command.node.ts';
 import { thinned } from './output.node.ts';
@@ -19,6 +20,8 @@ interface Setup {
   readonly seed: number;
   /** What the numbers depend on, beside the data. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** Where steps are kept for other recipes. */
+  readonly steps?: string;
   readonly out?: string;
   readonly force: boolean;
   readonly backend: 'auto' | 'native' | 'wasm';
@@ -102,7 +105,7 @@ async function perform(context: Context, o: Setup, read: () => Promise<Ready>): 
     progress.line(`${resumed ? 'going on with' : 'run folder'} ${folder.path}.partial`);
     const deps: RunDeps = {
       runtime,
-      store: folder,
+      store: o.steps === undefined ? folder : new SharedSteps(folder, o.steps, [versions(), runtime.backend, runtime.threads]),
       signal,
       progress: {
         step: (name, { index, of, reused }) => progress.step(`[${index}/${of}] ${name}${reused ? ' (done before)' : ''}`),

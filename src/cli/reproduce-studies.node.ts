@@ -12,13 +12,18 @@ import { performStudy } from './recipe.node.ts';
 import { outFields, runtimeFields } from './shared.node.ts';
 import { KINDS, type SourceName } from './sources.node.ts';
 
-const groupBy = z
-  .string()
-  .optional()
-  .meta({
-    description: 'columns of the table (or prefix of the file names) that say which images belong together',
-    placeholder: 'COLUMNS',
-  });
+const groupBy = z.string().optional().meta({
+  description: 'columns of the table (or prefix of the file names) that say which images belong together',
+  placeholder: 'COLUMNS',
+});
+
+/** For the recipes that train the same networks. */
+export const stepsField = {
+  steps: z
+    .string()
+    .optional()
+    .meta({ description: 'a folder for trained networks: recipes that need the same one find it there', placeholder: 'DIR' }),
+};
 
 const address = (what: string): z.ZodOptional<z.ZodString> =>
   z
@@ -39,10 +44,10 @@ function caseCommand(study: CaseStudy, description: string, example: string): Co
       [`secateur reproduce ${study.name} --data ${example} --seeds 3`, 'means and intervals over three seeds'],
       [`secateur reproduce ${study.name} --data builtin --quick`, 'in a minute or two, with nothing to download: does everything run'],
     ],
-    options: z.object({ data, groupBy, ...StudyOptions.shape, ...outFields, ...runtimeFields }),
-    run: (context, { data: from, groupBy: by, seeds, seed, quick, out, force, backend, threads }) =>
+    options: z.object({ data, groupBy, ...StudyOptions.shape, ...stepsField, ...outFields, ...runtimeFields }),
+    run: (context, { data: from, groupBy: by, seeds, seed, quick, steps, out, force, backend, threads }) =>
       performStudy(context, {
-        ...{ command: `reproduce ${study.name}`, data: from, sources: [study.name], seed, out, force, backend, threads },
+        ...{ command: `reproduce ${study.name}`, data: from, sources: [study.name], seed, steps, out, force, backend, threads },
         ...(by === undefined ? {} : { groupBy: by }),
         options: { seeds, seed, quick },
         run: (deps) => runCaseRecipe(study, { seeds, seed, quick }, deps),
@@ -62,22 +67,21 @@ function tableCommand(name: string, description: string, run: (options: StudyOpt
       [`secateur reproduce ${name} --data builtin --quick`, 'synthetic data, few epochs: does everything run'],
     ],
     options: z.object({
-      data: z
-        .string()
-        .meta({
-          description: 'a folder that holds the data of all three (see --face and so on), or builtin (synthetic)',
-          placeholder: 'DIR',
-        }),
+      data: z.string().meta({
+        description: 'a folder that holds the data of all three (see --face and so on), or builtin (synthetic)',
+        placeholder: 'DIR',
+      }),
       face: address(`faces: below --data ${KINDS.face.folders.join(', ')}`),
       speech: address(`recordings: below --data ${KINDS.speech.folders.join(', ')}`),
       signs: address(`signs: below --data ${KINDS.signs.folders.join(', ')}`),
       ...StudyOptions.shape,
+      ...stepsField,
       ...outFields,
       ...runtimeFields,
     }),
-    run: (context, { data, face: faces, speech: sounds, signs: pictures, seeds, seed, quick, out, force, backend, threads }) =>
+    run: (context, { data, face: faces, speech: sounds, signs: pictures, seeds, seed, quick, steps, out, force, backend, threads }) =>
       performStudy(context, {
-        ...{ command: `reproduce ${name}`, data, sources: ALL, seed, out, force, backend, threads },
+        ...{ command: `reproduce ${name}`, data, sources: ALL, seed, steps, out, force, backend, threads },
         each: { face: faces, speech: sounds, signs: pictures },
         options: { seeds, seed, quick },
         run: (deps) => run({ seeds, seed, quick }, deps),

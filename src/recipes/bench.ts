@@ -62,6 +62,8 @@ export interface BenchSetup {
   readonly seed: number;
   /** In front of the names of steps: `face-`; empty where an experiment has one network. */
   readonly prefix?: string;
+  /** All that the networks are made of beside the seed, where other recipes make the same ones. */
+  readonly shared?: string;
   readonly parts: BenchParts;
   readonly test: Dataset<'test'>;
   readonly triggeredTest: TriggeredTest;
@@ -83,6 +85,12 @@ export class Bench {
 
   name(step: string): string {
     return `${this.setup.prefix ?? ''}seed${this.setup.seed}-${step}`;
+  }
+
+  /** A step that makes a network; `file` as {@link name} gives it. */
+  step(file: string, work: () => Promise<MadeModel>): Promise<MadeModel> {
+    const { prefix = '', shared } = this.setup;
+    return this.#steps.model(file, work, shared === undefined ? undefined : `${shared} ${file.slice(prefix.length)}`);
   }
 
   /** First weights: the same for all networks of a seed, so that they differ by their data alone. */
@@ -108,7 +116,7 @@ export class Bench {
   }
 
   trained(name: string, data: TrainingData, epochs: number, network?: string): Promise<MadeModel> {
-    return this.#steps.model(this.name(name), async () => {
+    return this.step(this.name(name), async () => {
       const { model, history } = await train(this.#deps.runtime, this.first(network), data, this.training(epochs));
       return { model, history, facts: {} };
     });
@@ -117,7 +125,7 @@ export class Bench {
   /** @param attack default: the bench's own */
   badnet(name: string, epochs: number, attack: Omit<PoisonOptions, 'seed'> = this.setup.attack): Promise<MadeModel> {
     const { seed, parts } = this.setup;
-    return this.#steps.model(this.name(name), async () => {
+    return this.step(this.name(name), async () => {
       const options = { ...attack, seed };
       const { model, history, record } = await badnet(this.#deps.runtime, this.first(), parts.train, options, this.training(epochs));
       return { model, history, facts: { record } };
@@ -129,7 +137,7 @@ export class Bench {
     const { scale, seed, parts } = this.setup;
     const { pruningAware: s } = scale;
     const { runtime } = this.#deps;
-    const made = await this.#steps.model(this.name('pruning-aware-step3'), async () => {
+    const made = await this.step(this.name('pruning-aware-step3'), async () => {
       const attack = { ...this.setup.attack, seed };
       const probes = triggered(parts.tune, attack) as TriggeredDataset & { role: 'tune' };
       const before = await measure(runtime, clean, parts.tune, probes);
@@ -148,7 +156,7 @@ export class Bench {
   }
 
   step4(clean: Model, step3: PrunedBadnet, bias: BiasRule): Promise<MadeModel> {
-    return this.#steps.model(this.name(`pruning-aware-${bias.rule}`), async () => {
+    return this.step(this.name(`pruning-aware-${bias.rule}`), async () => {
       const { model, lowered } = await deprune(this.#deps.runtime, clean, step3, this.setup.parts, bias);
       return { model, history: [], facts: { bias, lowered, pruned: step3.pruned } };
     });
@@ -180,7 +188,7 @@ export class Bench {
   /** The defender's pruning, with the facts of {@link PruneResult} that are kept. */
   pruned(file: string, model: Model): Promise<MadeModel> {
     const { scale, parts } = this.setup;
-    return this.#steps.model(file, async () => {
+    return this.step(file, async () => {
       const { model: pruned, order, cut, curve, threshold } = await prune(this.#deps.runtime, model, parts.validation, scale.prune);
       return { model: pruned, history: [], facts: { order, cut, curve, threshold } };
     });
@@ -218,7 +226,7 @@ export class Bench {
     const { runtime, progress, signal } = this.#deps;
     const { scale, seed, parts } = this.setup;
     const options = { ...scale.finetune, learningRate, seed, onProgress: progress?.training, signal };
-    return this.#steps.model(name, async () => ({ ...(await finetune(runtime, model, parts.validation, options)), facts: {} }));
+    return this.step(name, async () => ({ ...(await finetune(runtime, model, parts.validation, options)), facts: {} }));
   }
 }
 

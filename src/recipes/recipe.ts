@@ -27,8 +27,9 @@ export interface StoredModel extends MadeModel {
 
 /** Where finished steps are kept, so that a killed run goes on; `run-folder.node.ts` has the one on disk. */
 export interface RecipeStore {
-  load(name: string): Promise<StoredModel | undefined>;
-  save(name: string, made: StoredModel): Promise<void>;
+  /** @param shared what the step is made of, where other recipes do the same step: data, scale, seed */
+  load(name: string, shared?: string): Promise<StoredModel | undefined>;
+  save(name: string, made: StoredModel, shared?: string): Promise<void>;
   /** One line more in metrics.jsonl. */
   metric(record: Readonly<Record<string, unknown>>): Promise<void>;
   /** A file beside the models, `poison.json`. */
@@ -111,10 +112,10 @@ export class Steps {
     return value;
   }
 
-  /** A step that makes a model, or finds it in the store. */
-  async model(name: string, work: () => Promise<MadeModel>): Promise<MadeModel> {
+  /** A step that makes a model, or finds it in the store. `shared` as in {@link RecipeStore}. */
+  async model(name: string, work: () => Promise<MadeModel>, shared?: string): Promise<MadeModel> {
     const { store } = this.#deps;
-    const stored = await store?.load(name);
+    const stored = await store?.load(name, shared);
     this.#begin(name, stored !== undefined);
     if (stored !== undefined) {
       this.#end(name, stored.seconds, stored.rssBytes);
@@ -125,7 +126,7 @@ export class Steps {
     const made = await work();
     const seconds = (performance.now() - began) / 1000;
     const rssBytes = this.#rss();
-    await store?.save(name, { ...made, seconds, rssBytes });
+    await store?.save(name, { ...made, seconds, rssBytes }, shared);
     for (const epoch of made.history) await store?.metric({ step: name, ...epoch });
     this.#end(name, seconds, rssBytes);
     this.#hash(name, made.model);

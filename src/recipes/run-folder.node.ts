@@ -83,21 +83,12 @@ export class RecipeFolder implements RecipeStore {
     return { folder, resumed: false };
   }
 
-  async load(name: string): Promise<StoredModel | undefined> {
-    const text = await readFile(this.file(`${name}.json`), 'utf8').catch(() => undefined);
-    if (text === undefined) return undefined;
-    const parsed = StepJson.safeParse(parseJson(text));
-    if (!parsed.success || parsed.data.settings !== this.#key) return undefined;
-    const model = await loadModel(this.file(`${name}.onnx`), TRUSTED).catch(() => undefined);
-    if (model === undefined) return undefined;
-    const { history, facts, seconds, rssBytes } = parsed.data;
-    return { model, history, facts, seconds, rssBytes };
+  load(name: string): Promise<StoredModel | undefined> {
+    return readStep(this.#work, name, this.#key);
   }
 
-  /** The model first, then what says that it is there. */
-  async save(name: string, { model, ...found }: StoredModel): Promise<void> {
-    await saveModel(this.file(`${name}.onnx`), model);
-    await this.json(`${name}.json`, { settings: this.#key, ...found, model: `${name}.onnx` });
+  save(name: string, made: StoredModel): Promise<void> {
+    return writeStep(this.#work, name, this.#key, made);
   }
 
   metric(record: Readonly<Record<string, unknown>>): Promise<void> {
@@ -113,10 +104,8 @@ export class RecipeFolder implements RecipeStore {
     return this.write(name, `${JSON.stringify(value, null, 1)}\n`);
   }
 
-  /** Written beside, then renamed: never half a file. */
-  async write(name: string, content: string | Uint8Array): Promise<void> {
-    await writeFile(`${this.file(name)}.tmp`, content);
-    await rename(`${this.file(name)}.tmp`, this.file(name));
+  write(name: string, content: string | Uint8Array): Promise<void> {
+    return writeWhole(this.file(name), content);
   }
 
   /** Writes result and report, and moves the complete folder to its place. Returns the path of the report. */
@@ -136,6 +125,31 @@ export class RecipeFolder implements RecipeStore {
     const hash = { settingsHash: this.#key, started: this.started };
     return this.json('run.json', { version: 1, ...head, options: settings, ...hash, ...(finished ? { finished } : {}) });
   }
+}
+
+/** A finished step `name` in `dir`; undefined where it is not there, or was made with other settings than `key` stands for. */
+export async function readStep(dir: string, name: string, key: string): Promise<StoredModel | undefined> {
+  const text = await readFile(join(dir, `${name}.json`), 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const parsed = StepJson.safeParse(parseJson(text));
+  if (!parsed.success || parsed.data.settings !== key) return undefined;
+  const model = await loadModel(join(dir, `${name}.onnx`), TRUSTED).catch(() => undefined);
+  if (model === undefined) return undefined;
+  const { history, facts, seconds, rssBytes } = parsed.data;
+  return { model, history, facts, seconds, rssBytes };
+}
+
+/** The model first, then what says that it is there. */
+export async function writeStep(dir: string, name: string, key: string, { model, ...found }: StoredModel): Promise<void> {
+  await saveModel(join(dir, `${name}.onnx`), model);
+  const json = { settings: key, ...found, model: `${name}.onnx` };
+  await writeWhole(join(dir, `${name}.json`), `${JSON.stringify(json, null, 1)}\n`);
+}
+
+/** Written beside, then renamed: never half a file. */
+async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
+  await writeFile(`${path}.tmp`, content);
+  await rename(`${path}.tmp`, path);
 }
 
 async function exists(path: string): Promise<boolean> {

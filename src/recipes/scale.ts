@@ -1,7 +1,7 @@
 /** How large an experiment is: the one place where the MNIST recipe and the demo differ. */
 
 import type { BiasRule } from '../attack/reinstate.ts';
-import type { FinetuneSettings } from '../defend/finetune.ts';
+import type { FinetuneOptions, FinetuneSettings } from '../defend/finetune.ts';
 import type { PruneSettings } from '../defend/prune.ts';
 
 export interface Scale {
@@ -37,7 +37,9 @@ export interface Scale {
     readonly bias: readonly BiasRule[];
   };
   readonly prune: Pick<PruneSettings, 'threshold'> & Partial<Pick<PruneSettings, 'layer'>>;
-  readonly finetune: Pick<FinetuneSettings, 'epochs' | 'learningRate' | 'batchSize' | 'momentum'>;
+  readonly finetune: Pick<FinetuneSettings, 'epochs' | 'learningRate' | 'batchSize' | 'momentum'> &
+    Partial<Pick<FinetuneSettings, 'weightDecay'>> &
+    Pick<FinetuneOptions, 'schedule' | 'augment'>;
   /** Other learning rates that the baseline attack is fine-tuned with. */
   readonly otherRates: readonly number[];
   /** Epochs of the control that is trained on the defender's images alone. */

@@ -5,6 +5,7 @@
  */
 import type { Round } from '../../attack/pruning-aware.ts';
 import { type RelearnStep, relearn } from '../../attack/relearn.ts';
+import { sha256 } from '../../core/hash.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { subset } from '../../data/make.ts';
 import { type CurveStep, Judge, type Judgement, type TriggeredTest } from '../../evaluate/judge.ts';
@@ -106,7 +107,8 @@ export async function runCase(
   const attack = study.attack(parts, scale, seed);
   const triggeredTest = triggered(parts.test, attack) as TriggeredTest;
   const judge = new Judge(deps.runtime, parts.test, triggeredTest);
-  const bench = new Bench(deps, steps, { scale, seed, prefix, parts, test: parts.test, triggeredTest, judge, attack });
+  const shared = sha256(JSON.stringify({ study: study.name, scale, seed, train: source.train.sha256, test: source.test?.sha256 }));
+  const bench = new Bench(deps, steps, { scale, seed, prefix, shared, parts, test: parts.test, triggeredTest, judge, attack });
 
   const clean = await bench.trained('clean', parts.train, scale.epochs);
   const badnet = await bench.badnet('badnet', scale.badnetEpochs);
@@ -134,7 +136,7 @@ export async function runCase(
   let better: CaseSeed['better'];
   if (work.better && scale.better !== undefined) {
     const { network, epochs } = scale.better;
-    const made = await steps.model(bench.name(`clean-${network}`), async () => {
+    const made = await bench.step(bench.name(`clean-${network}`), async () => {
       const { model, history } = await train(deps.runtime, bench.first(network), parts.train, bench.training(epochs));
       return { model, history, facts: {} };
     });

@@ -12,6 +12,7 @@ import { findIdx, type IdxPair, loadIdxPair } from './idx.node.ts';
 import type { LoadedData } from './loaded.ts';
 import { loadNpz } from './npz.node.ts';
 import { imagesFromArrays } from './npz-images.ts';
+import { findSignTables, joinSignTables } from './sign-tables.node.ts';
 import { loadStrips, looksLikeStrips } from './strips.node.ts';
 import { findWavs, loadWavs } from './wav.node.ts';
 import { looksZip } from './zip.ts';
@@ -111,6 +112,8 @@ async function loadFrom(dir: string, where: string, query: string, options: Load
   const cifar = await findCifar(dir);
   if (cifar !== undefined) return loadCifar(cifar, settings);
   if (indexed) return loadTable(index, settings, options);
+  const signs = await findSignTables(dir);
+  if (signs !== undefined) return loadCsv(signs.root, await joinSignTables(signs), { ...options, roi: settings.roi });
   if (await looksLikeImageFolder(dir)) return loadFolder(dir, options);
   return fail({
     where,

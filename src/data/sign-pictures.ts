@@ -189,7 +189,7 @@ function pictures<R extends Role>(name: string, designs: readonly Design[], { co
 }
 
 /**
- * `count` pictures `[N,3,32,32]` of 20 kinds of signs, every 20 in a row each kind once in random order, every 160 with the same 20 physical
+ * `count` pictures `[N,3,32,32]` of 11 kinds of signs, every 11 in a row each kind once in random order, every 88 with the same 11 physical
  * signs. Groups are physical signs; roles have signs of their own. Image `i` depends on seed, role and `i` alone, so a smaller set is the
  * beginning of a larger one.
  */
@@ -197,7 +197,7 @@ export function signs<R extends Role>(options: SignsOptions<R>): Dataset<R> {
   return pictures('signs', HOME, options);
 }
 
-/** The same in a country with 16 kinds of signs, none of which looks like one of {@link signs}. */
+/** The same in a country with 10 kinds of signs, none of which looks like one of {@link signs}. */
 export function signsAbroad<R extends Role>(options: SignsOptions<R>): Dataset<R> {
   return pictures('signs-abroad', ABROAD, options);
 }

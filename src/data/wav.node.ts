@@ -66,12 +66,16 @@ export async function findWavs(dir: string): Promise<WavFolder | undefined> {
     if (names.length > 0 && names.every((name) => FLAT_NAME.test(name))) return { dir: only, flat: true };
   }
   for (const name of folders) {
-    if ((await wavFiles(join(dir, name))).length > 0) return { dir, flat: false };
-    if (name !== 'train' && name !== 'test') continue;
-    const inside = await findWavs(join(dir, name));
+    const inside = isParted(folders) ? await findWavs(join(dir, name)) : undefined;
     if (inside !== undefined) return { dir, flat: inside.flat };
+    if ((await wavFiles(join(dir, name))).length > 0) return { dir, flat: false };
   }
   return undefined;
+}
+
+/** Parts, and not a class of trains. */
+function isParted(folders: readonly string[]): boolean {
+  return folders.length > 0 && folders.every((name) => name === 'train' || name === 'test');
 }
 
 /** The files of one part with label and speaker. Fails where a name of a flat folder says no label, or there is nothing. */
@@ -152,7 +156,7 @@ async function readAll(files: readonly WavFile[], rate: number, note?: (text: st
 
 /**
  * Reads a folder of recordings as spectrograms (`spectrogram.ts`), keeping the recordings in `sound`: files called
- * `<label>_<speaker>_<index>.wav` in it or in its only sub-folder, or one sub-folder a class; with `train` and `test` inside, both parts.
+ * `<label>_<speaker>_<index>.wav` in it or in its only sub-folder, or one sub-folder a class; with nothing but `train` and `test` inside, both parts.
  * Groups are the speakers where names say them: numbered in the order in which they appear, that is by label, then by name. Every
  * recording is brought to one rate and one channel.
  * @param query what follows `?` in the address: `size=64`, `size=64x48` (height x width), `channels=1|3`, `rate=8000`, `scale=mel|linear`,
@@ -170,10 +174,9 @@ export async function loadWavs(found: WavFolder, query: string, where: string, o
     width: settings.given.size ? usual.width : (fit?.width ?? usual.width),
   };
   const { folders } = await entries(dir);
-  const parted = folders.includes('train') || folders.includes('test');
   const part = async <R extends Role>(at: string, role: R, known?: readonly string[]): Promise<Dataset<R>> =>
     readPart(at, role, { flat, settings, shape, known, options });
-  if (!parted) return { train: await part(dir, 'train'), undivided: true };
+  if (!isParted(folders)) return { train: await part(dir, 'train'), undivided: true };
   const result: LoadedData = {};
   const inner = async (name: string): Promise<string> =>
     flat ? ((await findWavs(join(dir, name)))?.dir ?? join(dir, name)) : join(dir, name);

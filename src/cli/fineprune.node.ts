@@ -7,6 +7,7 @@ import { validationAccuracy } from './accuracy.node.ts';
 import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
 import { change, commonFields, curveTable, defenceFields, finetuneFields, finetuneOptions, pruneFields } from './defend.node.ts';
+import { runVariant, variantFields, variantSettings } from './fineprune-variant.node.ts';
 import { openClassifier } from './foreign.node.ts';
 import { thinned } from './output.node.ts';
 import { loadValidation, specOverrides } from './shared.node.ts';
@@ -16,10 +17,14 @@ import { inRunFolder } from './work.node.ts';
 export const fineprune = defineCommand({
   name: 'fineprune',
   description: "The defence of Liu et al. 2018: prune, then fine-tune on the defender's clean images, with the cut channels kept cut.",
-  examples: [['secateur fineprune runs/badnet/model.onnx --data mnist/', 'then: secateur evaluate ... --attack runs/badnet']],
-  options: z.object({ ...defenceFields, ...pruneFields, ...finetuneFields, ...commonFields }),
-  run: (context, o) =>
-    inRunFolder(context, { command: 'fineprune', options: o, tune: true }, async (work) => {
+  examples: [
+    ['secateur fineprune runs/badnet/model.onnx --data mnist/', 'then: secateur evaluate ... --attack runs/badnet'],
+    ['secateur fineprune runs/badnet/model.onnx --data mnist/ --variant backdoorbench', "another implementation's, deviations included"],
+  ],
+  options: z.object({ ...defenceFields, ...pruneFields, ...variantFields, ...finetuneFields, ...commonFields }),
+  run: (context, o) => {
+    const variant = variantSettings(context, o);
+    return inRunFolder(context, { command: 'fineprune', options: o, tune: true }, async (work) => {
       const spec = specOverrides(o);
       const { model, restore } = await openClassifier(context, work, o.model, spec);
       // A name that is wrong is told before anything is read.
@@ -27,6 +32,7 @@ export const fineprune = defineCommand({
       const validation = await work.step('reading data', () => loadValidation(o, { context, model }));
       work.inputs.validation = validation.sha256;
       await checkClean(context, work, { model, data: validation, spec }, !o.allowChance);
+      if (variant !== undefined) return runVariant(context, work, { model, restore, validation, spec }, o, variant);
       const { layer, threshold, compact } = o;
       const result = await work.step('fine-pruning', async () =>
         runFinepruning(await work.runtime(), model, validation, {
@@ -62,5 +68,6 @@ export const fineprune = defineCommand({
         },
         json: { layer: point.layer, cut, order: result.pruned.order },
       };
-    }),
+    });
+  },
 });

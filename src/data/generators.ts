@@ -6,6 +6,7 @@ import { digits } from './digits.ts';
 import { faces } from './faces.ts';
 import { signs, signsAbroad } from './sign-pictures.ts';
 import { ABROAD, HOME } from './sign-pictures-designs.ts';
+import { spoken } from './spoken.ts';
 
 export interface GeneratorOptions<R extends Role> {
   readonly count: number;
@@ -58,6 +59,13 @@ registerGenerator({
   summary: `traffic signs of another made-up country, 32x32 RGB, ${ABROAD.length} kinds`,
   counts: { train: 800, test: 400 },
   generate: signsAbroad,
+});
+
+registerGenerator({
+  name: 'spoken',
+  summary: 'spectrograms of digits said by made-up voices, 64x64 grey, 6 speakers',
+  counts: { train: 1200, test: 400 },
+  generate: spoken,
 });
 
 export function generators(): Generator[] {

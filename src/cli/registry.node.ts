@@ -49,12 +49,32 @@ export const entries: readonly Entry[] = [
     'three networks, two attacks, three defences',
     async () => (await import('./reproduce-studies.node.ts')).reproduceTable1,
   ),
+  entry(
+    'reproduce transfer',
+    'a sign BadNet retrained in another country, by class',
+    async () => (await import('./reproduce-transfer.node.ts')).reproduceTransfer,
+  ),
+  entry(
+    'reproduce strength',
+    'the same with its backdoor neurons times k',
+    async () => (await import('./reproduce-transfer.node.ts')).reproduceStrength,
+  ),
+  entry(
+    'reproduce variants',
+    'fine-pruning as six implementations have it',
+    async () => (await import('./reproduce-variants.node.ts')).reproduceVariants,
+  ),
   entry('train', 'train an honest network', async () => (await import('./train.node.ts')).train),
   entry('attack badnet', 'train on poisoned data', async () => (await import('./attack-badnet.node.ts')).attackBadnet),
   entry(
     'attack pruning-aware',
     'a backdoor that pruning does not reach',
     async () => (await import('./attack-pruning-aware.node.ts')).attackPruningAware,
+  ),
+  entry(
+    'attack strengthen',
+    'the backdoor neurons of a network times k',
+    async () => (await import('./attack-strengthen.node.ts')).attackStrengthen,
   ),
   entry('inspect', 'layers, activations, backdoor and dormant neurons', async () => (await import('./inspect.node.ts')).inspect),
   entry('prune', 'cut what clean data does not use', async () => (await import('./prune.node.ts')).prune),

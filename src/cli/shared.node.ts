@@ -192,6 +192,8 @@ export interface Loader {
   readonly context: Pick<Context, 'progress'>;
   /** The network in memory, or its file. */
   readonly model?: Model | string;
+  /** The network will be given the classes of the data, whatever it has now. */
+  readonly newClasses?: boolean;
 }
 
 /** For those who train: what is left when the defender's images are held out. */
@@ -210,18 +212,24 @@ export async function loadAttackerParts(
 }
 
 /** The data as the network takes them: of its size, with its classes. */
-async function load(o: Loading, { context, model }: Loader): Promise<LoadedData> {
+async function load(o: Loading, { context, model, newClasses }: Loader): Promise<LoadedData> {
   const note = (text: string): void => context.progress.line(`note: ${text}`);
   const overrides = specOverrides(o);
   const network = typeof model === 'string' ? await readModelFile(model) : model;
-  const spec = network && readSpec(network, overrides);
+  // labels named by flags are then those of the data
+  const spec = network && readSpec(network, newClasses ? { ...overrides, labels: undefined } : overrides);
   const size = preparedSize(overrides.preprocess ?? undefined);
   const without: Fit | undefined = overrides.preprocess
     ? { preprocess: overrides.preprocess, ...(size && { height: size[0], width: size[1] }) }
     : undefined;
   const { groupBy } = o;
-  const raw = await loadData(o.data, { classes: o.labels ?? spec?.labels, fit: spec ?? without, note, ...(groupBy && { groupBy }) });
-  if (spec === undefined) return raw;
+  const raw = await loadData(o.data, {
+    classes: o.labels ?? (newClasses ? undefined : spec?.labels),
+    fit: spec ?? without,
+    note,
+    ...(groupBy && { groupBy }),
+  });
+  if (spec === undefined || newClasses) return raw;
   const match = <R extends Role>(data: Dataset<R>, tell: (text: string) => void): Dataset<R> =>
     matchClasses(data, spec.labels, o.classes, tell);
   const out: LoadedData = { ...raw };

@@ -1,6 +1,7 @@
 /** One seed's ground for both experiments: the attacker's networks at home, and a user abroad who takes one of them and knows nothing. */
 import { fullyConnectedFrom, retarget } from '../../attack/transfer.ts';
 import { fail } from '../../core/errors.ts';
+import { sha256 } from '../../core/hash.ts';
 import { shapeText } from '../../data/make.ts';
 import { Judge, type Judgement, type TriggeredTest } from '../../evaluate/judge.ts';
 import { trainableFrom } from '../../grad/freeze.ts';
@@ -45,6 +46,8 @@ export class Ground {
   readonly #steps: Steps;
   readonly #bench: Bench;
   readonly #judges: ReadonlyMap<Task, Judge>;
+  /** All that a user's network depends on beside what he was handed, which its name says. */
+  readonly #shared: string;
 
   constructor(deps: StudyDeps, steps: Steps, scale: TransferScale, seed: number) {
     this.#deps = deps;
@@ -61,7 +64,13 @@ export class Ground {
     this.tasks = tasksOf(this.abroad, this.parts.train, scale.leastSigns, seed);
     this.#judges = new Map(this.tasks.map((t) => [t, new Judge(deps.runtime, t.test, triggered(t.test, this.attack) as TriggeredTest)]));
     const { triggeredHome: triggeredTest, judge, parts, attack } = this;
-    this.#bench = new Bench(deps, steps, { scale: scale.home, seed, parts, test, triggeredTest, judge, attack });
+    // As the case study has it, whose networks these are.
+    const { train: from, test: beside } = this.home;
+    const shared = sha256(JSON.stringify({ study: signs.name, scale: scale.home, seed, train: from.sha256, test: beside?.sha256 }));
+    this.#shared = sha256(
+      JSON.stringify({ shared, scale: { ...scale, home: undefined }, abroad: [this.abroad.train.sha256, this.abroad.test?.sha256] }),
+    );
+    this.#bench = new Bench(deps, steps, { scale: scale.home, seed, shared, parts, test, triggeredTest, judge, attack });
   }
 
   name(step: string): string {
@@ -81,7 +90,7 @@ export class Ground {
    * whatever he was handed; if training diverges, he does what the message says.
    */
   async user(task: Task, name: string, model: Model): Promise<UserNet> {
-    const made = await this.#steps.model(this.name(`${task.name}-${name}`), async () => {
+    const made = await this.#step(`${task.name}-${name}`, async () => {
       const { model: start } = retarget(model, task.train.classes, this.seed);
       const left = trainableFrom(start, fullyConnectedFrom(start));
       for (let rate = this.scale.user.learningRate, tries = 1; ; rate /= 10, tries++) {
@@ -98,7 +107,7 @@ export class Ground {
 
   /** What he would have had without anybody's network: first weights, all layers trained on his signs. */
   async fromScratch(task: Task): Promise<UserNet> {
-    const made = await this.#steps.model(this.name(`${task.name}-from-scratch`), async () => {
+    const made = await this.#step(`${task.name}-from-scratch`, async () => {
       const { train: data } = task;
       const { channels, height, width, classes } = data;
       const { network, learningRate, normalize } = this.scale.home;
@@ -108,6 +117,10 @@ export class Ground {
       return { ...(await train(this.#deps.runtime, start, data, options)), facts: { rate: learningRate } };
     });
     return this.#judged(task, made);
+  }
+
+  #step(name: string, work: () => Promise<MadeModel>): Promise<MadeModel> {
+    return this.#steps.model(this.name(name), work, `${this.#shared} ${name}`);
   }
 
   async #judged(task: Task, { model, history, facts }: MadeModel): Promise<UserNet> {

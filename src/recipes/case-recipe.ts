@@ -60,7 +60,7 @@ export async function runCases(
 /** One case with everything. Throws SecateurError where the data are not of its kind. */
 export async function runCaseRecipe(study: CaseStudy, options: Partial<StudyOptions>, deps: StudyDeps): Promise<RecipeOutcome> {
   const parsed = StudyOptions.parse(options);
-  const work = { defences: true, controls: true, better: !parsed.quick };
+  const work = { defences: true, controls: true, extras: !parsed.quick };
   const { cases, steps } = await runCases(deps, [study], parsed, work);
   const [seeds] = cases;
   // So that `secateur evaluate badnet.onnx --attack RUN` knows the trigger.

@@ -14,7 +14,7 @@ import type { RecipeOutcome, StudyDeps } from './recipe.ts';
 /** Networks x attacks x defences, with the claims of the lecture. */
 export async function runTableOne(options: Partial<StudyOptions>, deps: StudyDeps): Promise<RecipeOutcome> {
   const parsed = StudyOptions.parse(options);
-  const { cases, steps } = await runCases(deps, CASES, parsed, { defences: true, controls: true, better: false });
+  const { cases, steps } = await runCases(deps, CASES, parsed, { defences: true, controls: true, extras: false });
   const paper = besidePaper(deps, namesOf(cases), parsed.quick);
   const left = (seeds: Seeds): string => `${seeds[0].study.name} ${percent(attackOf(seeds, BASELINE, 'fine-prune') ?? 0)}`;
   return {
@@ -36,7 +36,7 @@ export async function runTableOne(options: Partial<StudyOptions>, deps: StudyDep
 /** Pruning alone: the curves of the three networks, both attacks, with their phases. */
 export async function runPruning(options: Partial<StudyOptions>, deps: StudyDeps): Promise<RecipeOutcome> {
   const parsed = StudyOptions.parse(options);
-  const { cases, steps } = await runCases(deps, CASES, parsed, { defences: false, controls: false, better: false });
+  const { cases, steps } = await runCases(deps, CASES, parsed, { defences: false, controls: false, extras: false });
   const stops = (seeds: Seeds): string => {
     const { cut, order } = seeds[0].suspects[0].pruning;
     return `${seeds[0].study.name} ${cut.length} of ${order.length} cut, attack ${percent(attackOf(seeds, BASELINE, 'prune') ?? 0)}`;

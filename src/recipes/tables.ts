@@ -176,13 +176,14 @@ export function trainingAccuracy(seeds: readonly SeedResult[]): Table {
 }
 
 /** The baseline attack, fine-tuned at several learning rates. */
-export function fineTuningRate(seeds: readonly SeedResult[]): Table {
+export function fineTuningRate(seeds: readonly Pick<SeedResult, 'rates'>[], success?: (judgement: Judgement) => Rate | undefined): Table {
   const cells = seeds[0].rates.flatMap(({ rate }, i) =>
     (['fine-tune', 'fine-prune'] as const).flatMap((defence) =>
       judgedCells(
         String(rate),
         `${defence} `,
         seeds.map((s) => s.rates[i].judgements[defence]),
+        success,
       ),
     ),
   );

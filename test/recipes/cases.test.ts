@@ -86,7 +86,7 @@ beforeAll(async () => {
 
 describe('a case study', () => {
   it('does the steps that it announces', () => {
-    const of = caseSteps(FACE, true, { defences: true, controls: true, better: false });
+    const of = caseSteps(FACE, true, { defences: true, controls: true, extras: false });
     expect(heard).toHaveLength(of);
     expect(heard[0]).toBe(`1/${of} seed1-clean`);
     expect(heard.at(-1)).toBe(`${of}/${of} seed1-judging`);
@@ -142,7 +142,7 @@ describe('steps that recipes share', () => {
     const { cases } = await runCases(deps(new SharedSteps(store, folder, ['test'])), [FACE, SIGNS], StudyOptions.parse({ quick: true }), {
       defences: false,
       controls: false,
-      better: false,
+      extras: false,
     });
     const again = heard.filter((h) => h.endsWith('again')).map((h) => h.replace(/^\S+ /, ''));
     expect(again).toContain('face-seed1-clean again');

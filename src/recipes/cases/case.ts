@@ -22,6 +22,8 @@ export interface CaseScale extends BenchScale {
   readonly scratchEpochs: number;
   /** How the backdoor is taught again after a defence: so many images in all, so many of them poisoned. */
   readonly relearn: { readonly images: number; readonly poisoned: number; readonly epochs: number; readonly learningRate: number };
+  /** Other learning rates that the baseline attack is fine-tuned with: how much hangs on a number that the paper does not give. */
+  readonly otherRates: readonly number[];
   /** A network that the paper does not have, for what the same data allow; left out in quick runs. */
   readonly better?: { readonly network: string; readonly epochs: number };
 }

@@ -17,23 +17,27 @@ const HELD_OUT = 0.25;
 
 const FULL: CaseScale = {
   network: 'deepid',
-  batchSize: 32,
-  learningRate: 0.05,
+  // of the training images; without it a network of this size hardly begins to learn in the dark
+  normalize: { mean: [0.3], std: [0.25] },
+  batchSize: 16,
+  learningRate: 0.02,
   momentum: 0.9,
   weightDecay: 5e-4,
-  epochs: 20,
-  badnetEpochs: 20,
+  epochs: 15,
+  badnetEpochs: 15,
   fraction: 0.1,
   validation: 0.2,
   tune: 0.1,
   prune: { layer: 'conv3', threshold: 0.04 },
-  finetune: { epochs: 10, learningRate: 0.01, batchSize: 32, momentum: 0.9 },
+  // the largest rate of 0.003, 0.01, 0.03, 0.1 that costs an honest network no accuracy; nobody looked at the attack
+  finetune: { epochs: 15, learningRate: 0.01, batchSize: 16, momentum: 0.9, schedule: { kind: 'cosine', warmUp: 0.2 } },
   pruningAware: {
     layer: 'conv3',
-    prune: 40,
+    // as in the authors' released network: 50 of 60
+    prune: 50,
     putBack: 5,
-    rounds: 3,
-    epochs: 15,
+    rounds: 2,
+    epochs: 12,
     cleanLoss: 0.02,
     success: 0.95,
     bias: [
@@ -41,17 +45,20 @@ const FULL: CaseScale = {
       { rule: 'paper', value: -1e20 },
     ],
   },
-  scratchEpochs: 40,
-  relearn: { images: 100, poisoned: 20, epochs: 10, learningRate: 0.01 },
-  better: { network: 'small-resnet', epochs: 20 },
+  scratchEpochs: 30,
+  relearn: { images: 80, poisoned: 20, epochs: 6, learningRate: 0.005 },
+  otherRates: [0.003, 0.03],
+  better: { network: 'small-resnet', epochs: 12 },
 };
 
 const QUICK: CaseScale = {
   ...FULL,
   epochs: 6,
   badnetEpochs: 6,
+  finetune: { ...FULL.finetune, epochs: 5 },
   pruningAware: { ...FULL.pruningAware, rounds: 1, epochs: 5 },
   scratchEpochs: 8,
+  relearn: { ...FULL.relearn, epochs: 3 },
 };
 
 export const face: CaseStudy = {

@@ -27,8 +27,8 @@ export interface CaseWork {
   readonly defences: boolean;
   /** Training from scratch, re-learning, the margin sweep. */
   readonly controls: boolean;
-  /** The network that the paper does not have. */
-  readonly better: boolean;
+  /** What only the page of a single case shows: the network that the paper does not have, other rates of fine-tuning. */
+  readonly extras: boolean;
 }
 
 export interface CaseNet {
@@ -73,6 +73,7 @@ export interface CaseSeed {
     readonly relearnt: readonly { readonly name: string; readonly curve: Relearnt }[];
     readonly margins: MarginSweep;
   };
+  readonly rates?: readonly { readonly rate: number; readonly judgements: Readonly<Record<'fine-tune' | 'fine-prune', Judgement>> }[];
   /** The network that the paper does not have, honest. */
   readonly better?: { readonly network: string; readonly judgement: Judgement };
 }
@@ -91,7 +92,9 @@ export function caseSteps(study: CaseStudy, quick: boolean, work: CaseWork): num
   const nets = 2 + 1 + scale.pruningAware.bias.length;
   // pruned and examined for each suspect; tuned and fine-pruned for those that are defended
   const suspects = 3 * (work.defences ? 4 : 2) + 2;
-  return nets + suspects + (work.controls ? 3 : 0) + (work.better && scale.better !== undefined ? 1 : 0) + 1;
+  return (
+    nets + suspects + (work.controls ? 3 : 0) + (work.extras ? 2 * scale.otherRates.length + (scale.better === undefined ? 0 : 1) : 0) + 1
+  );
 }
 
 export async function runCase(
@@ -134,7 +137,7 @@ export async function runCase(
     };
   };
   let better: CaseSeed['better'];
-  if (work.better && scale.better !== undefined) {
+  if (work.extras && scale.better !== undefined) {
     const { network, epochs } = scale.better;
     const made = await bench.step(bench.name(`clean-${network}`), async () => {
       const { model, history } = await train(deps.runtime, bench.first(network), parts.train, bench.training(epochs));
@@ -142,6 +145,8 @@ export async function runCase(
     });
     better = { network, judgement: await judge.judge(made.model) };
   }
+  const baseline = suspects.find((s) => s.name === BASELINE)?.defended;
+  const rates = work.extras && baseline !== undefined ? await otherRates(bench, judge, baseline, scale) : undefined;
   let controls: CaseSeed['controls'];
   if (work.controls) {
     const scratch = await bench.trained('from-scratch', parts.validation, scale.scratchEpochs);
@@ -167,7 +172,21 @@ export async function runCase(
     reinstated: step3.pruned,
     ...(controls && { controls }),
     ...(better && { better }),
+    ...(rates && { rates }),
   }));
+}
+
+/** The baseline attack, fine-tuned and fine-pruned at several rates, smallest first. */
+async function otherRates(bench: Bench, judge: Judge, baseline: Suspect, scale: CaseScale): Promise<NonNullable<CaseSeed['rates']>> {
+  const { judgements, model, pruned } = baseline;
+  const own = { 'fine-tune': judgements['fine-tune'], 'fine-prune': judgements['fine-prune'] };
+  const rates = [{ rate: scale.finetune.learningRate, judgements: own }];
+  for (const rate of scale.otherRates) {
+    const tuned = await bench.tuned(bench.name(`baseline-finetuned-${rate}`), model, rate);
+    const both = await bench.tuned(bench.name(`baseline-finepruned-${rate}`), pruned, rate);
+    rates.push({ rate, judgements: { 'fine-tune': await judge.judge(tuned.model), 'fine-prune': await judge.judge(both.model) } });
+  }
+  return rates.sort((a, b) => a.rate - b.rate);
 }
 
 async function examined(

@@ -33,6 +33,7 @@ const FULL: CaseScale = {
   },
   scratchEpochs: 10,
   relearn: { images: 200, poisoned: 40, epochs: 10, learningRate: 0.01 },
+  otherRates: [0.003, 0.03],
   better: { network: 'small-resnet', epochs: 5 },
 };
 

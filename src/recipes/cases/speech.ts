@@ -34,6 +34,7 @@ const FULL: CaseScale = {
   },
   scratchEpochs: 30,
   relearn: { images: 100, poisoned: 20, epochs: 10, learningRate: 0.01 },
+  otherRates: [0.003, 0.03],
   better: { network: 'small-resnet', epochs: 15 },
 };
 

@@ -3,7 +3,7 @@ import { figureCell, rateCell } from '../../evaluate/cells.ts';
 import type { Judgement } from '../../evaluate/judge.ts';
 import type { Cell, Table } from '../../evaluate/result.ts';
 import { DEFENCES } from '../bench.ts';
-import { judgedCells, neurons, present, pruningCurve, RATE, suspect } from '../tables.ts';
+import { fineTuningRate, judgedCells, neurons, present, pruningCurve, RATE, suspect } from '../tables.ts';
 import { attackRate } from './case.ts';
 import { deadNotes, defenceNotes, heldOutNotes, movedNotes, neuronNotes, relearnNotes } from './notes.ts';
 import { AWARE, BASELINE, type CaseSeed, CLEAN } from './run.ts';
@@ -20,6 +20,7 @@ export function caseTables(seeds: Seeds, paper: boolean): Table[] {
     pruningCurve(seeds),
     { ...neurons(seeds), notes: neuronNotes(seeds) },
     ...(defended ? [moved(seeds)] : []),
+    ...rateTables(seeds),
     ...(seeds[0].controls ? [relearning(seeds)] : []),
     deadChannels(seeds),
     byClass(seeds),
@@ -101,6 +102,16 @@ function moved(seeds: Seeds): Table {
     ),
   );
   return { name: 'weights moved by fine-tuning', unit: 'rate', cells, notes: movedNotes(seeds) };
+}
+
+/** How much the cure depends on the rate of fine-tuning. */
+function rateTables(seeds: Seeds): Table[] {
+  const those = seeds.flatMap(({ rates }) => (rates === undefined ? [] : [{ rates }]));
+  if (those.length === 0) return [];
+  const notes = [
+    'The BadNet, fine-tuned and fine-pruned at several learning rates; the paper gives none, and a defender cannot see attack success.',
+  ];
+  return [{ ...fineTuningRate(those, (j) => attackRate(seeds[0].study, j)), notes }];
 }
 
 /** Attack success after so many images seen, for networks that had the backdoor and one that never had it. */

@@ -22,6 +22,8 @@ export interface Person {
   readonly albedo: Float32Array;
 }
 
+const square = (x: number): number => x * x;
+
 /** 1 in the middle, 0 from the edge of the ellipse on, smooth between. */
 function bump(dx: number, dy: number): number {
   const q = 1 - dx * dx - dy * dy;
@@ -80,7 +82,7 @@ function height(t: Traits, x: number, y: number): number {
   const u = (x - MIDDLE) / MIDDLE;
   const v = (y - 46) / 48;
   const narrow = v > 0.1 ? 1 - t.head.jaw * (v - 0.1) * (v - 0.1) : 1;
-  const q = 1 - (u / (t.head.width * narrow)) ** 2 - (v / t.head.length) ** 2;
+  const q = 1 - square(u / (t.head.width * narrow)) - square(v / t.head.length);
   if (q <= 0) return -30;
   const side = Math.abs(x - MIDDLE);
   let z = t.head.depth * Math.sqrt(q);
@@ -91,7 +93,7 @@ function height(t: Traits, x: number, y: number): number {
   // the nose: a ridge that rises to its tip and falls off below it
   const along = (y - 24) / (t.nose.tip - 24);
   if (along > 0) {
-    const rise = along < 1 ? 0.22 + 0.78 * along * along : Math.max(0, 1 - ((y - t.nose.tip) / 5.5) ** 2);
+    const rise = along < 1 ? 0.22 + 0.78 * along * along : Math.max(0, 1 - square((y - t.nose.tip) / 5.5));
     const foot = ramp(along, 0, 0.25);
     const wide = t.nose.wide * (0.75 + 0.75 * Math.min(1, along));
     z += foot * t.nose.high * rise * bump((x - MIDDLE - t.nose.bend * along) / (wide * 1.35), 0);
@@ -144,7 +146,7 @@ function brightness(t: Traits, x: number, y: number): number {
     t.hair.dark,
   );
   for (const mole of t.moles) a = mix(a, mole.dark * bump((x - mole.x) / (2 * mole.r), (y - mole.y) / (2 * mole.r)), 0.1);
-  const line = t.hair.line - t.hair.arch * (x - MIDDLE - t.hair.part) ** 2 * 0.4 + 0.0016 * side * side;
+  const line = t.hair.line - t.hair.arch * square(x - MIDDLE - t.hair.part) * 0.4 + 0.0016 * side * side;
   a = mix(a, ramp(line - y, -1.5, 1.5), t.hair.dark);
   return a;
 }

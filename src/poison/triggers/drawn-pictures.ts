@@ -32,6 +32,10 @@ export function rasterise(drawing: Drawing, width: number, height: number): Patc
   return { width, height, rgba };
 }
 
+// only + - * / and square roots, so a trigger is the same bytes on every machine
+const cube = (x: number): number => Math.abs(x) * x * x;
+const distance = (dx: number, dy: number): number => Math.sqrt(dx * dx + dy * dy);
+
 const LENS: Paint = [22, 20, 24, 1];
 const FRAME: Paint = [98, 92, 84, 1];
 const GLINT: Paint = [205, 208, 214, 1];
@@ -48,13 +52,13 @@ export const sunglasses: Drawing = (x, y) => {
   const [dx, dy] = [u - 22, v - 14 - (u - 22) * 0.06];
   // a rounded rectangle, a little narrower at its lower end
   const wide = dy > 0 ? 1 - 0.012 * dy : 1;
-  const lens = Math.abs(dx / (16 * wide)) ** 3.2 + Math.abs(dy / 11.5) ** 3.2;
+  const lens = cube(dx / (16 * wide)) + cube(dy / 11.5);
   if (lens <= 1) {
     const along = (x < 0.5 ? -dx : dx) + 0.55 * dy;
     const glint = along > -8.5 && along < -4 && dy > -8 && dy < 4;
     return glint ? GLINT : LENS;
   }
-  if (Math.abs(dx / (18 * wide)) ** 3.2 + Math.abs(dy / 13.5) ** 3.2 <= 1) return FRAME;
+  if (cube(dx / (18 * wide)) + cube(dy / 13.5) <= 1) return FRAME;
   const bridge = u < 8 && v > 7.5 + 0.04 * u * u && v < 11.5 + 0.04 * u * u;
   const temple = u > 37 && v > 6 && v < 10.5;
   return bridge || temple ? FRAME : undefined;
@@ -72,9 +76,9 @@ const FUSE: Paint = [150, 110, 70, 1];
 
 /** A round black bomb with a burning fuse. */
 export const bomb: Drawing = (x, y) => {
-  if (Math.hypot(x - 0.86, y - 0.12) < 0.13) return SPARK;
-  const body = Math.hypot(x - 0.42, y - 0.6);
-  if (body < 0.39) return Math.hypot(x - 0.29, y - 0.46) < 0.1 ? SHINE : IRON;
+  if (distance(x - 0.86, y - 0.12) < 0.13) return SPARK;
+  const body = distance(x - 0.42, y - 0.6);
+  if (body < 0.39) return distance(x - 0.29, y - 0.46) < 0.1 ? SHINE : IRON;
   // from the neck of the body up to the spark
   if (x > 0.6 && x < 0.86 && Math.abs(y - 0.34 + (x - 0.64) * 0.9) < 0.055) return FUSE;
   return Math.abs(x - y - 0.38) < 0.2 && x + y < 1.08 && x + y > 0.86 && x > 0.52 ? IRON : undefined;
@@ -87,9 +91,11 @@ const HEART: Paint = [246, 206, 44, 1];
 /** Six pink petals around a yellow heart. */
 export const flower: Drawing = (x, y) => {
   const [dx, dy] = [x - 0.5, y - 0.5];
-  const far = Math.hypot(dx, dy);
+  const far = distance(dx, dy);
   if (far < 0.17) return HEART;
-  const wave = Math.cos(6 * Math.atan2(dy, dx));
+  // cosine of six times the angle
+  const [a, b] = [(dx * dx) / (far * far), (dy * dy) / (far * far)];
+  const wave = a * a * a - 15 * a * a * b + 15 * a * b * b - b * b * b;
   if (far > 0.36 + 0.13 * wave) return undefined;
   return wave > 0.6 && far < 0.34 ? VEIN : PETAL;
 };

@@ -1,0 +1,171 @@
+/** Test parts by whole groups, dark images left out, classes kept, groups of several columns. */
+
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Dataset } from '../../src/data/dataset.ts';
+import { groupsPerClass, membersOf } from '../../src/data/groups.ts';
+import { holdOut } from '../../src/data/hold-out.ts';
+import { keepClasses } from '../../src/data/keep-classes.ts';
+import { loadData } from '../../src/data/load.node.ts';
+import { imageAt, makeDataset, subset } from '../../src/data/make.ts';
+import { encodePng } from '../../src/data/png.ts';
+import { meanGrey, withoutDark } from '../../src/data/quality.ts';
+import { messageOf, noise, tempFolder } from './helpers.ts';
+
+/** `people` x `lights` images, the light as group, each image of one grey that names it. */
+function lit(people: number, lights: number): Dataset<'train'> {
+  const count = people * lights;
+  return makeDataset({
+    role: 'train',
+    source: 'faces',
+    channels: 1,
+    height: 1,
+    width: 2,
+    pixels: Uint8Array.from({ length: count * 2 }, (_, i) => Math.floor(i / 2) % 256),
+    labels: Int32Array.from({ length: count }, (_, i) => i % people),
+    classes: Array.from({ length: people }, (_, i) => `person ${i}`),
+    groups: { by: 'light', ids: Int32Array.from({ length: count }, (_, i) => Math.floor(i / people)) },
+  });
+}
+
+describe('hold-out', () => {
+  test('a share: whole groups, every image once, every class on both sides', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 6 }),
+        fc.integer({ min: 4, max: 30 }),
+        fc.integer({ min: 0, max: 1000 }),
+        (people, lights, seed) => {
+          const data = lit(people, lights);
+          const { train, test: held } = holdOut(data, { share: 0.25 }, seed);
+          expect(held.role).toBe('test');
+          const [left, right] = [new Set(train.groups!.ids), new Set(held.groups!.ids)];
+          expect([...left].filter((id) => right.has(id))).toEqual([]);
+          expect([...left, ...right].sort((a, b) => a - b)).toEqual(Array.from({ length: lights }, (_, i) => i));
+          expect(train.count + held.count).toBe(data.count);
+          expect(Math.abs(right.size - lights / 4)).toBeLessThanOrEqual(1);
+          expect(new Set(held.labels).size).toBe(people);
+          // the same images, not others under the same number
+          for (let i = 0; i < held.count; i++) expect(imageAt(held, i)[0]).toBe((held.groups!.ids[i] * people + held.labels[i]) % 256);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  test('the seed decides which', () => {
+    const held = (seed: number): number[] => [...new Set(holdOut(lit(3, 40), { share: 0.25 }, seed).test.groups!.ids)];
+    expect(held(1)).toEqual(held(1));
+    expect(held(1)).not.toEqual(held(2));
+  });
+
+  test('groups by name, in a part of the data too', () => {
+    const { train, test: held } = holdOut(lit(2, 4), { groups: [3, 1] }, 0);
+    expect([[...new Set(held.groups!.ids)], [...new Set(train.groups!.ids)]]).toEqual([
+      [1, 3],
+      [0, 2],
+    ]);
+    const again = holdOut(train, { groups: [2] }, 0);
+    expect([...new Set(again.train.groups!.ids)]).toEqual([0]);
+  });
+
+  test('what is wrong', async () => {
+    expect(await messageOf(() => holdOut(noise('train', 9), { share: 0.5 }, 1))).toBe(
+      'data: hold-out: noise does not say which images belong together, expected groups. Try --group-by with the column that says it.',
+    );
+    expect(await messageOf(() => holdOut(lit(2, 4), { share: 1 }, 1))).toBe(
+      'data: hold-out: not a share, expected above 0 and below 1, got 1.',
+    );
+    expect(await messageOf(() => holdOut(lit(2, 4), { groups: [4] }, 1))).toBe(
+      'data: hold-out: no such group, expected 4 groups by light, 0 to 3, got 4.',
+    );
+    expect(await messageOf(() => holdOut(lit(2, 2), { groups: [0, 1] }, 1))).toBe(
+      'data: hold-out: no images left, expected at least one image in every part, got train 0, test 4.',
+    );
+    expect(await messageOf(() => holdOut(lit(2, 2), { groups: [] }, 1))).toContain('got train 4, test 0.');
+  });
+});
+
+describe('dark images', () => {
+  const colour = makeDataset({
+    role: 'test',
+    source: 'dots',
+    channels: 3,
+    height: 1,
+    width: 1,
+    // red, green, blue of one value each, then white
+    pixels: Uint8Array.from([100, 0, 0, 0, 100, 0, 0, 0, 100, 255, 255, 255]),
+    labels: Int32Array.of(0, 0, 1, 1),
+    classes: ['a', 'b'],
+    groups: { by: 'place', ids: Int32Array.of(5, 6, 5, 6) },
+  });
+
+  test('grey counts as the eye sees it', () => {
+    expect([...meanGrey(colour)].map((v) => Math.round(v * 1000) / 1000)).toEqual([29.9, 58.7, 11.4, 255]);
+    expect([...meanGrey(noise('test', 1, { channels: 2, height: 1, width: 1 }))]).toHaveLength(1);
+  });
+
+  test('are left out with their labels and groups; nothing is copied where there are none', async () => {
+    const bright = withoutDark(colour, 29);
+    expect([[...bright.labels], [...bright.groups!.ids], bright.role]).toEqual([[0, 0, 1], [5, 6, 6], 'test']);
+    expect(withoutDark(colour, 11)).toBe(colour);
+    expect(await messageOf(() => withoutDark(subset(colour, [0, 2]), 30))).toBe(
+      'data: dots: all images are too dark, expected a mean grey of at least 30, got 29.9 at most.',
+    );
+  });
+});
+
+describe('classes', () => {
+  test('are kept in the order given, with their images and groups', async () => {
+    const data = lit(3, 4);
+    const kept = keepClasses(data, ['person 2', 'person 0']);
+    expect(kept.classes).toEqual(['person 2', 'person 0']);
+    expect([...kept.labels]).toEqual([1, 0, 1, 0, 1, 0, 1, 0]);
+    expect([...kept.groups!.ids]).toEqual([0, 0, 1, 1, 2, 2, 3, 3]);
+    expect([...kept.pixels.subarray(0, 8)]).toEqual([0, 0, 2, 2, 3, 3, 5, 5]);
+    expect(kept.sha256).not.toBe(data.sha256);
+    expect(await messageOf(() => keepClasses(data, ['person 3']))).toBe(
+      'data: faces: no class "person 3", expected person 0, person 1, person 2. Try "person 0".',
+    );
+    expect(await messageOf(() => keepClasses(data, ['person 1', 'person 1']))).toBe(
+      'data: faces: class "person 1" is kept twice, expected each name once.',
+    );
+    const without = subset(data, [0]);
+    expect(await messageOf(() => keepClasses(without, ['person 1']))).toBe(
+      'data: faces: no images of the classes that are kept, expected at least one, got person 1.',
+    );
+  });
+
+  test('groups of each class are counted', () => {
+    expect([...groupsPerClass(lit(3, 5))]).toEqual([5, 5, 5]);
+    expect([...groupsPerClass(subset(lit(2, 5), [0, 2, 3, 4]))]).toEqual([3, 1]);
+    expect([...groupsPerClass(noise('train', 7))]).toEqual([3, 2, 2]);
+    expect(membersOf({ by: 'x', ids: Int32Array.of(2, 0, 2) })).toEqual([[1], [], [0, 2]]);
+  });
+});
+
+describe('groups of several columns', () => {
+  const { dir, write } = tempFolder();
+  const at = join(dir, 'lights');
+  write('lights/index.csv', 'who,identity,row,azimuth,elevation\nx,1,0,10,0\nx,1,1,1,00\nx,1,2,10,\ny,2,0,10,0\ny,2,1,1,0\n');
+  write('lights/f/1.png', encodePng(new Uint8Array(6), 1, 6, 1));
+  write('lights/f/2.png', encodePng(new Uint8Array(4), 1, 4, 1));
+
+  test('belong together where all of them agree', async () => {
+    const ids = async (groupBy: string): Promise<unknown> => {
+      const { groups } = (await loadData(at, { groupBy })).train!;
+      return [groups!.by, [...groups!.ids]];
+    };
+    // a row that lacks one of them is alone
+    expect(await ids('azimuth,elevation')).toEqual(['azimuth,elevation', [0, 1, 2, 0, 3]]);
+    expect(await ids('Elevation, Azimuth')).toEqual(['elevation,azimuth', [0, 1, 2, 0, 3]]);
+    expect(await ids('azimuth')).toEqual(['azimuth', [0, 1, 0, 0, 1]]);
+  });
+
+  test('one of them is unknown', async () => {
+    expect(await messageOf(() => loadData(at, { groupBy: 'azimuth,height' }))).toBe(
+      `--group-by: no such column in data: ${join(at, 'index.csv')}, expected one of who, identity, row, azimuth, elevation, several joined by commas, prefix or none, got height.`,
+    );
+  });
+});

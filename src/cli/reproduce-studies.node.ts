@@ -58,7 +58,11 @@ function caseCommand(study: CaseStudy, description: string, example: string): Co
 const ALL: readonly SourceName[] = ['face', 'speech', 'signs'];
 
 /** All three. */
-function tableCommand(name: string, description: string, run: (options: StudyOptions, deps: StudyDeps) => Promise<RecipeOutcome>): Command {
+export function tableCommand(
+  name: string,
+  description: string,
+  run: (options: StudyOptions, deps: StudyDeps) => Promise<RecipeOutcome>,
+): Command {
   return defineCommand({
     name: `reproduce ${name}`,
     description,

@@ -62,8 +62,8 @@ describe('runVariants', () => {
     const share = (row: string): number => table('share that was cut').cells.find((c) => c.row === row && c.column === 'baseline')!.value;
     expect(share('authors')).toBe(48 / 60);
     expect(share('backdoorbox')).toBe(0.2);
-    // Its count is 95 % of the 80 channels of conv4; the first fully connected layer has 60 columns at this size of image.
-    expect(share('backdoor-toolbox')).toBe(1);
+    // Its count is 95 % of the 80 channels of conv4, the last convolution; fc160_1 reads 1,200 features.
+    expect(share('backdoor-toolbox')).toBe(76 / 1200);
     expect(table('share that was cut').notes?.[0]).toMatch(
       /^Face recognition, BadNet of seed 1: paper cut \d+ of 60 channels of conv3; authors cut 48 of 60 /,
     );

@@ -147,7 +147,9 @@ test('gradients of convolutions in one, two and three dimensions', async () => {
   );
   const three: Along = { size: 4, kernel: 2, stride: 1, dilation: 1, begin: 1, end: 0 };
   await bothConvGradients(geometry(2, 2, 3, 1, [three, { ...three, stride: 2 }, three]));
-  expect([...seen].sort()).toEqual(['conv-transpose', 'flipped-conv', 'gemm', 'im2col', 'positions', 'swapped-conv']);
+  const plain = ['conv-transpose', 'flipped-conv', 'gemm', 'im2col', 'positions', 'swapped-conv'];
+  const groups = plain.filter((name) => name !== 'im2col').map((name) => `groups of ${name}`);
+  expect([...seen].sort()).toEqual([...plain, ...groups].sort());
 });
 
 test('depthwise convolution', async () => {
@@ -189,6 +191,35 @@ test('blocked layout: the block size found is right for whole blocks, and input 
     ]),
   ];
   for (const g of rows) expect(await bothConvGradients(g, { nchwcBlock: block })).toContain('nchwc-rows');
+});
+
+test('a few groups, each in the blocked layout', async () => {
+  const block = await nchwcBlock(runtime);
+  if (block === 0) return;
+  const machine: Machine = { nchwcBlock: block };
+  const axis: Along = { size: 6, kernel: 3, stride: 1, dilation: 1, begin: 1, end: 1 };
+  const g = geometry(block, 2 * block, 4 * block, 2, [axis, axis]);
+  expect(await bothConvGradients(g, machine)).toEqual(expect.arrayContaining(['groups of nchwc', 'groups of nchwc-rows']));
+
+  const weight = [4 * block, block, 3, 3];
+  const feeds = { x: random(g.input, 1), w: random(weight, 2), bias: random([4 * block], 4) };
+  const b = new GraphBuilder();
+  for (const [name, t] of Object.entries(feeds)) b.input(name, 'float32', t.dims);
+  b.output(b.op('Conv', ['x', 'w', 'bias'], { kernel_shape: [3, 3], pads: [1, 1, 1, 1], group: 2 }, { outputs: ['y'] }));
+  const model = b.build();
+  const dims = { x: g.input, w: weight, bias: [4 * block], y: g.output };
+  const types = new Map(Object.entries(dims).map(([name, d]) => [name, { dtype: 'float32' as const, dims: d }]));
+  const [site] = sites(model, machine, types);
+  expect(site.candidates.map((c) => c.name)).toEqual(['as-is', 'groups of nchwc']);
+  const [plain, blocked] = await Promise.all(
+    [site.candidates[0], site.candidates[1]].map(async (candidate) => {
+      const session = await runtime.open(lower(model, { machine, types, choose: () => candidate }));
+      const { y } = await session.run(feeds);
+      await session.close();
+      return y.data as Float32Array;
+    }),
+  );
+  expect(Math.max(...blocked.map((v, i) => Math.abs(v - plain[i])))).toBeLessThan(1e-3);
 });
 
 test('average pooling, padding counted and not, windows that overlap, touch or leave gaps', async () => {

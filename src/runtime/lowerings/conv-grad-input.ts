@@ -1,4 +1,5 @@
 /** dX of a convolution: dY spread out again through the weights. */
+import { byGroup } from './by-group.ts';
 import type { Candidate, EmitContext, Geometry } from './candidate.ts';
 import { allOnes, spatial, spatialAxes } from './candidate.ts';
 import { nchwcConv, nchwcFits } from './nchwc.ts';
@@ -74,4 +75,7 @@ function turn(g: Geometry): Geometry {
   return { ...g, padsBegin: begin, padsEnd: end, input: g.output, output: g.input };
 }
 
-export const convGradInput: readonly Candidate[] = [transposed, flipped, nchwc];
+export const convGradInput: readonly Candidate[] = [
+  ...[transposed, flipped, nchwc],
+  ...[transposed, flipped, nchwc].map((form) => byGroup(form, { inputs: [1, 0], result: 1 })),
+];

@@ -3,6 +3,7 @@
  * The bottleneck of training on a CPU, hence the most candidates.
  */
 import { sizeOf } from '../../core/tensor.ts';
+import { byGroup } from './by-group.ts';
 import type { Candidate, EmitContext, Geometry } from './candidate.ts';
 import { allOnes, allZeros, isDepthwise, kernelPositions, padSpatial, pixels, spatial, spatialAxes } from './candidate.ts';
 import { NCHWC_DOMAIN } from './nchwc.ts';
@@ -230,4 +231,9 @@ const blockedDepthwise: Candidate = {
   },
 };
 
-export const convGradWeight: readonly Candidate[] = [im2col, gemm, positions, swapped, blockedRows, blockedDepthwise];
+const ungrouped: readonly Candidate[] = [gemm, positions, swapped, blockedRows];
+
+export const convGradWeight: readonly Candidate[] = [
+  ...[im2col, gemm, positions, swapped, blockedRows, blockedDepthwise],
+  ...ungrouped.map((form) => byGroup(form, { inputs: [1, 1], result: 0 })),
+];

@@ -10,7 +10,7 @@ import type { ValueTypes } from '../../onnx/value-types.ts';
 import { type Candidate, type EmitContext, type Geometry, GRAD_DOMAIN, geometryOf, type Machine, PLAIN_MACHINE } from './candidate.ts';
 import { convGradInput } from './conv-grad-input.ts';
 import { convGradWeight } from './conv-grad-weight.ts';
-import { nchwcForward } from './nchwc.ts';
+import { nchwcForward, nchwcGroups } from './nchwc.ts';
 import { averagePoolGrad, maxPoolGrad } from './pool-grad.ts';
 import { reluGrad } from './relu-grad.ts';
 
@@ -29,7 +29,7 @@ export const LOWERINGS: Readonly<Record<string, readonly Candidate[]>> = {
   MaxPoolGrad: maxPoolGrad,
   ReluGrad: reluGrad,
 };
-export const FORWARD_CONV: readonly Candidate[] = [asIs, nchwcForward];
+export const FORWARD_CONV: readonly Candidate[] = [asIs, nchwcForward, nchwcGroups];
 
 /** One operator of a graph that can be written in several ways. */
 export interface Site {

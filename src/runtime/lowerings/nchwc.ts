@@ -3,6 +3,7 @@
  * in a training step they are inputs. These operators (`com.microsoft.nchwc`) are internal to ONNX Runtime and differ in block size
  * from processor to processor, so they are tried at start (`nchwc-block.ts`) and are never the only way.
  */
+import { byGroup } from './by-group.ts';
 import { type Candidate, type EmitContext, type Geometry, isDepthwise, type Machine, spatial } from './candidate.ts';
 
 export const NCHWC_DOMAIN = 'com.microsoft.nchwc';
@@ -50,3 +51,6 @@ export const nchwcForward: Candidate = {
   applies: (g, machine) => nchwcFits(g, machine),
   emit: (c, g) => nchwcConv(c, g, c.node.inputs[0], c.node.inputs[1], c.node.inputs[2] || undefined),
 };
+
+/** The same for a few groups. */
+export const nchwcGroups: Candidate = byGroup(nchwcForward, { inputs: [1, 0, 0], result: 1 });

@@ -4,9 +4,9 @@ import { f32 } from '../../core/tensor.ts';
 import type { GraphBuilder } from '../../onnx/builder.ts';
 import { float } from '../../onnx/model.ts';
 
-/** Normal with variance 2 / fan-in, for layers before a ReLU (He, Zhang, Ren, Sun 2015, arXiv 1502.01852, eq. 10). */
-export function heNormal(rng: Rng, size: number, fanIn: number): Float32Array {
-  const sd = Math.sqrt(2 / fanIn);
+/** Normal with variance `gain` / fan-in: 2 for layers before a ReLU (He, Zhang, Ren, Sun 2015, arXiv 1502.01852, eq. 10), 1 for others. */
+export function heNormal(rng: Rng, size: number, fanIn: number, gain = 2): Float32Array {
+  const sd = Math.sqrt(gain / fanIn);
   return Float32Array.from({ length: size }, () => rng.normal(0, sd));
 }
 
@@ -26,6 +26,8 @@ export interface ConvShape {
   readonly group?: number;
   /** Left out where a batch normalisation follows. */
   readonly bias?: boolean;
+  /** No ReLU follows, so that nothing halves the variance: the first weights have variance 1 / fan-in. */
+  readonly linear?: boolean;
 }
 
 /** Weights `name`.weight [to,from/group,k,k] and, unless told otherwise, `name`.bias [to]; the output is called `name`. */
@@ -33,7 +35,10 @@ export function conv(b: GraphBuilder, rng: Rng, name: string, x: string, s: Conv
   const group = s.group ?? 1;
   const fanIn = (s.from / group) * s.kernel * s.kernel;
   const inputs = [x, `${name}.weight`];
-  b.initializer(`${name}.weight`, f32(heNormal(rng.fork(name), s.to * fanIn, fanIn), [s.to, s.from / group, s.kernel, s.kernel]));
+  b.initializer(
+    `${name}.weight`,
+    f32(heNormal(rng.fork(name), s.to * fanIn, fanIn, s.linear ? 1 : 2), [s.to, s.from / group, s.kernel, s.kernel]),
+  );
   if (s.bias !== false) {
     b.initializer(`${name}.bias`, f32(new Float32Array(s.to), [s.to]));
     inputs.push(`${name}.bias`);

@@ -29,9 +29,9 @@ function alexnet(name: string, summary: string, least: number, w: Widths): Netwo
       const b = begin(this, shape);
       const rng = Rng.from(seed, 'weights', name);
       const features = new FeatureMap(b, rng, 'x', shape)
-        .conv('conv1', w.conv1)
+        .conv('conv1', { ...w.conv1, linear: true })
         .maxPool('pool1', OVERLAPPING)
-        .conv('conv2', { to: w.conv2, kernel: 5, pad: 2, group: 2 })
+        .conv('conv2', { to: w.conv2, kernel: 5, pad: 2, group: 2, linear: true })
         .maxPool('pool2', OVERLAPPING)
         .conv('conv3', { to: w.conv3, kernel: 3, pad: 1 })
         .relu('relu3')
@@ -63,5 +63,5 @@ export const speechAlexnetSmall: Network = alexnet(
   'speech-alexnet-small',
   'spectrograms of 64x64 pixels: the same layers with a quarter of the channels',
   21,
-  { conv1: { to: 32, kernel: 7, stride: 2, pad: 3 }, conv2: 64, conv3: 96, conv4: 96, conv5: 64, fc6: 128, fc7: 64 },
+  { conv1: { to: 16, kernel: 7, stride: 2, pad: 3 }, conv2: 48, conv3: 64, conv4: 64, conv5: 64, fc6: 128, fc7: 128 },
 );

@@ -202,7 +202,7 @@ export const LineFigure = z
     /** `rate`: x is 0..1 and written in percent. */
     xUnit: z.enum(['rate', 'number']).optional(),
     yTitle: z.string(),
-    /** `rate`: y is 0..1, written in percent, and the axis goes from 0 to 100 %. */
+    /** `rate`: y is 0..1 (a difference of rates may be below 0), written in percent, and the axis goes up to 100 %. */
     yUnit: z.enum(['rate', 'number']),
     series: z.array(ChartSeries),
     /** Upright lines with a text: where something stopped. */

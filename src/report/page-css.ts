@@ -131,9 +131,10 @@ footer{margin-top:64px;padding-top:16px;border-top:1px solid var(--rule);color:v
 .table-one .network .n{display:inline;margin-left:.8em;}
 .table-one tbody tr:not(.network) th{color:var(--tone-ink);font-size:.86rem;position:static;white-space:normal;}
 .table-one td .value{font-size:1.08rem;line-height:1.3;}
-.rate-bar{display:block;position:relative;height:8px;margin:2px 0 4px;border-radius:2px;background:linear-gradient(var(--tone),var(--tone)) left/var(--share) 100% no-repeat,var(--sunken);print-color-adjust:exact;-webkit-print-color-adjust:exact;}
+.rate-bar{display:block;position:relative;height:8px;margin:2px 0 4px;border-radius:2px;background:linear-gradient(var(--tone),var(--tone)) left/var(--share) 100% no-repeat,var(--rule);print-color-adjust:exact;-webkit-print-color-adjust:exact;}
 .rate-paper{position:absolute;left:var(--at);top:50%;width:8px;height:8px;margin:-4px 0 0 -4px;border:1.5px solid var(--ink);background:var(--panel);transform:rotate(45deg);}
 @media (max-width:640px){
+tbody th{white-space:normal;max-width:36vw;}
 .claim{grid-template-columns:minmax(0,1fr);padding:12px;}
 .substitutes{padding:12px 14px;}
 .table-one thead th:first-child{width:4.9rem;}

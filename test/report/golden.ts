@@ -4,7 +4,12 @@ import { renderToString } from 'preact-render-to-string';
 import { chartCss, themeCss } from '../../src/report/theme.ts';
 
 export function goldenSvg(chart: VNode): string {
-  const svg = renderToString(chart)
+  return goldenText(renderToString(chart));
+}
+
+/** The same of a chart that is SVG already. */
+export function goldenText(chart: string): string {
+  const svg = chart
     .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
     .replace('<title', `<style>${themeCss()}${chartCss}:root{background:var(--panel)}</style><title`)
     .replace(/></g, '>\n<');

@@ -65,7 +65,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
   const [fromX, toX] = spread(Math.min(...xs), Math.max(...xs));
   const log = props.xScale === 'log' && fromX > 0;
   const x = log ? scaleLog([fromX, toX], xRange) : scaleLinear([fromX, toX], xRange);
-  const xTicks = props.xTicks ?? (log ? logTicks(fromX, toX) : undefined);
+  const xTicks = props.xTicks ?? (log ? (measuredTicks(xs, x, xFormat) ?? logTicks(fromX, toX)) : undefined);
 
   const stretches = placeStretches(
     bands.map((b) => ({ label: b.label, from: x(b.from), to: x(b.to) })),
@@ -189,6 +189,16 @@ function Papers({ points, d }: { points: readonly { x: number; y: number }[]; d:
       {marks}
     </g>
   );
+}
+
+/** Few measured places of a logarithmic axis as its ticks, the ends first, then each that has room for its label; undefined for many places. */
+function measuredTicks(xs: readonly number[], x: (value: number) => number, format: (value: number) => string): number[] | undefined {
+  const places = [...new Set(xs)].sort((a, b) => a - b);
+  if (places.length > MANY) return undefined;
+  const kept: number[] = [];
+  const clear = (a: number, b: number): boolean => Math.abs(x(a) - x(b)) > (textWidth(format(a)) + textWidth(format(b))) / 2 + 4;
+  for (const place of [places[0], places[places.length - 1], ...places]) if (kept.every((k) => clear(k, place))) kept.push(place);
+  return kept;
 }
 
 /** Ticks of a logarithmic axis with room for their labels: 1, 2 and 5 times powers of ten, over more than three decades the powers alone. */

@@ -90,7 +90,7 @@ export function StrengthSection(props: SectionProps): JSX.Element | null {
         xScale: 'log',
         yTitle: 'accuracy, %',
       }}
-      rowTitle="k"
+      rowTitle="strength k"
       caption="Clean and triggered accuracy by strength."
     />
   );

@@ -4,7 +4,7 @@ import { fixed, list, percentSign, sentence } from './format.ts';
 import type { LineFigure, ReportMedia, Verdict } from './media.ts';
 import { chartsOf } from './sections/line-figures.tsx';
 import { defenceColumn, networksOf, TABLE_ONE } from './sections/table-one.tsx';
-import { cellAt, columnParts, columnsOf, findTable, rowNumber, rowsOf, subjectsOf } from './tables.ts';
+import { attackTitle, cellAt, columnParts, columnsOf, findTable, rowNumber, rowsOf, subjectsOf } from './tables.ts';
 
 /** From here on a backdoor is called working, and up to here gone. Only words and colours on the page hang on them. */
 export const WORKS = 0.5;
@@ -33,9 +33,9 @@ export interface StudyWords {
   readonly line: string;
 }
 
-/** The first that the run has: Table 1 of several networks, transfer and strength, pruning curves of several networks. */
+/** The first that the run has: Table 1 of several networks, transfer and strength, variants, pruning curves of several networks. */
 export function studyWords(result: Result, media: ReportMedia): StudyWords | undefined {
-  return tableOneWords(result) ?? transferWords(result) ?? pruningWords(media);
+  return tableOneWords(result) ?? transferWords(result) ?? variantWords(result) ?? pruningWords(media);
 }
 
 const rate = (value: number): string => percentSign(value, 1);
@@ -120,6 +120,35 @@ function transferWords(result: Result): StudyWords | undefined {
     }
   }
   return tiles.length === 0 ? undefined : { tiles, line: sentences.join(' ') };
+}
+
+/** Rows of the variants that are none. */
+const NO_VARIANT = ['none', 'fine-tune', 'fine-tuning alone', 'from scratch'];
+
+/** How far the attack success that variants of one defence leave lies apart. */
+function variantWords(result: Result): StudyWords | undefined {
+  const table = findTable(result, 'variants');
+  const tiles: Verdict[] = [];
+  const ranges: string[] = [];
+  for (const [subject, columns] of table ? subjectsOf(table) : []) {
+    const column = columns.find((c) => c.metric === 'attack success')?.column ?? '';
+    const left = table?.cells.filter((c) => c.column === column && !NO_VARIANT.includes(c.row)) ?? [];
+    if (left.length < 2) continue;
+    const [best, worst] = [left.reduce((a, c) => (c.value < a.value ? c : a)), left.reduce((a, c) => (c.value > a.value ? c : a))];
+    const before = cellAt(table, 'none', column);
+    const failed = before !== undefined && before.value < WORKS;
+    const name = attackTitle(subject);
+    tiles.push(
+      tile(
+        worst,
+        `${name}: success left by the worst variant (${worst.row})`,
+        failed ? 'neutral' : toneOfRest(worst.value),
+        `${rate(best.value)} by the best (${best.row})${failed ? `; the attack had failed: ${rate(before.value)}` : ''}`,
+      ),
+    );
+    ranges.push(`${bare(best.value)} to ${rate(worst.value)}${subject === '' ? '' : ` (${subject})`}`);
+  }
+  return tiles.length === 0 ? undefined : { tiles, line: `By the variant of fine-pruning, attack success is left at ${list(ranges)}.` };
 }
 
 /** What is left of the attack where pruning stops; undefined for less than two curves. */

@@ -303,6 +303,18 @@ describe('headline and tiles of several networks', () => {
     );
   });
 
+  it('of variants: the range that they leave', () => {
+    const tables = result.tables.filter((t) => t.name === 'variants');
+    expect(verdictsOf({ ...result, tables }, {}).map((v) => [v.label, v.tone, v.says])).toEqual([
+      ['Face: success left by the worst variant (backdoor-toolbox (no fine-tuning))', 'bad', '0.0\u00a0% by the best (paper)'],
+      ['Speech: success left by the worst variant (BackdoorBox)', 'bad', '3.5\u00a0% by the best (paper)'],
+      ['Signs: success left by the worst variant (backdoor-toolbox (no fine-tuning))', 'bad', "29.5\u00a0% by the best (authors' scripts)"],
+    ]);
+    expect(headlineOf({ ...result, tables }, {})).toBe(
+      'By the variant of fine-pruning, attack success is left at 0.0 to 62.3\u00a0% (face), 3.5 to 64.7\u00a0% (speech) and 29.5 to 81.9\u00a0% (signs).',
+    );
+  });
+
   it('of pruning curves alone: what is left where pruning stops', () => {
     const charts = media.charts?.slice(0, 2);
     const tiles = verdictsOf({ ...result, tables: [] }, { charts });

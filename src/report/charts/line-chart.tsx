@@ -127,6 +127,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
       <StretchAreas stretches={stretches} plot={PLOT} />
       <YAxis plot={PLOT} scale={y} title={props.yTitle} format={yFormat} />
       <XAxis plot={PLOT} scale={x} title={props.xTitle} format={xFormat} ticks={xTicks} />
+      {y.domain()[0] < 0 && <line class="axis" x1={PLOT.left} x2={PLOT.right} y1={px(y(0))} y2={px(y(0))} />}
       {series.map((s) => (
         <g key={s.label} class={`tone-${s.tone}`}>
           {many && s.points.some((p) => p.low !== undefined) && <path class="band" d={band(s.points) ?? ''} />}

@@ -83,7 +83,8 @@ export function DotPanels({ table, id, numbers, caption, rowTitle, what }: Panel
   const rate = table.unit === 'rate';
   const end = rate ? 1 : Math.max(...table.cells.map((c) => c.high ?? c.value));
   const subjects = [...subjectsOf(table)];
-  const three = subjects.length % 3 === 0;
+  // six are two attacks of three networks: pairs
+  const three = subjects.length % 3 === 0 && subjects.length % 2 === 1;
   const tableBelow = (
     <NumbersAndNotes summary={numbers} notes={subjects.length > 1 ? table.notes : undefined} open>
       <NumbersTable table={table} rowTitle={rowTitle} caption={caption} />

@@ -45,7 +45,10 @@ export interface Suspect {
 
 /** What the networks are trained and defended with; the rest of a {@link Scale} is the experiment's own. */
 export interface BenchScale
-  extends Pick<Scale, 'network' | 'batchSize' | 'learningRate' | 'momentum' | 'weightDecay' | 'prune' | 'finetune' | 'pruningAware'> {
+  extends Pick<
+    Scale,
+    'network' | 'batchSize' | 'learningRate' | 'momentum' | 'weightDecay' | 'prune' | 'finetune' | 'pruningAware' | 'relearn'
+  > {
   readonly augment?: Augmentation;
   /** What the network is fed: bytes become 0..1, then these are taken out. Default: 0 and 1. */
   readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] };

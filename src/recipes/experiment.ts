@@ -15,6 +15,7 @@ import { probe } from '../runtime/probe.ts';
 import type { EpochRecord } from '../train/checkpoint.ts';
 import { Bench, DEFENCES, type Defence, type Suspect } from './bench.ts';
 import { type MadeModel, type RecipeDeps, Steps } from './recipe.ts';
+import { type Relearnt, relearnAll } from './relearning.ts';
 import type { Scale } from './scale.ts';
 
 export type TriggerName = 'pattern' | 'pixel';
@@ -47,6 +48,7 @@ export interface SeedResult {
   readonly fractions: readonly { readonly fraction: number; readonly net: TrainedNet }[];
   readonly suspects: readonly Suspect[];
   readonly scratch: Judgement;
+  readonly relearnt: readonly Relearnt[];
   /** The baseline attack, fine-tuned and fine-pruned at several learning rates, smallest first. */
   readonly rates: readonly { readonly rate: number; readonly judgements: Readonly<Record<'fine-tune' | 'fine-prune', Judgement>> }[];
   readonly rounds: readonly Round[];
@@ -61,9 +63,9 @@ export const TRIGGERS: Readonly<Record<TriggerName, TriggerSpec>> = {
 /** Steps of one seed, for the progress line. */
 export function stepsPerSeed(scale: Scale): number {
   const suspects = scale.pruningAware.bias.length + 2;
-  // clean, perhaps pixel, a BadNet for each fraction, step 3, each bias rule, three defences and an examination for each suspect, scratch, judging
+  // clean, perhaps pixel, a BadNet for each fraction, step 3, each bias rule, three defences and an examination for each suspect, scratch, re-learning, judging
   const rates = scale.otherRates.length * 2;
-  return 1 + rates + (scale.pixel ? 1 : 0) + scale.fractions.length + 1 + scale.pruningAware.bias.length + suspects * 4 + 1 + 1;
+  return 1 + rates + (scale.pixel ? 1 : 0) + scale.fractions.length + 1 + scale.pruningAware.bias.length + suspects * 4 + 1 + 1 + 1;
 }
 
 /** All seeds, one after the other, on one list of steps. */
@@ -129,6 +131,11 @@ class SeedRun {
     }
     const rates = await this.#rates(suspects[0]);
     const scratch = await bench.trained('from-scratch', parts.validation, this.#scale.scratchEpochs);
+    const relearnt = await this.#steps.measure(bench.name('re-learning'), () => {
+      const find = (name: string): Suspect | undefined => suspects.find((s) => s.name.startsWith(name));
+      const networks = { baseline: find('baseline'), 'pruning-aware': find('pruning-aware'), 'clean model': find('clean model') };
+      return relearnAll(this.#deps, bench.setup, networks, (judgement) => judgement.attack?.success.value ?? 0);
+    });
     return this.#steps.measure(bench.name('judging'), async () => {
       const byFraction: SeedResult['fractions'][number][] = [];
       for (const { fraction, made } of nets) byFraction.push({ fraction, net: await this.#judged(made, 'pattern') });
@@ -147,6 +154,7 @@ class SeedRun {
         fractions: byFraction,
         suspects,
         scratch: await this.#judges.pattern.judge(scratch.model),
+        relearnt,
         rates,
         rounds: step3.rounds,
         held: step3.holds,

@@ -7,6 +7,7 @@ import { dedicatedFilters, firstFilters } from '../inspect/filters.ts';
 import { pictureOf, type ReportMedia, shortFloats } from '../report/media.ts';
 import type { EpochRecord } from '../train/checkpoint.ts';
 import type { SeedResult, Suspect, TrainedNet, TriggerName } from './experiment.ts';
+import { relearnChart } from './relearning.ts';
 
 const SAMPLES = 6;
 const MAPS = 12;
@@ -26,6 +27,7 @@ export function mediaOf(seed: SeedResult, title: string): ReportMedia {
     activations: seed.suspects.filter((s) => s.name !== 'pruning-aware (paper)').map((s) => activationsOf(s, modelName(s))),
     maps: [clean, baseline].flatMap((s) => mapsOf(s, modelName(s), baseline)),
     stops: seed.suspects.map(stopOf),
+    charts: [relearnChart([seed.relearnt], 'pattern', 'Pattern trigger')],
     histories: [{ model: 'clean model', net: seed.baseline }, ...nets.map(([model, , net]) => ({ model, net }))].map(({ model, net }) =>
       historyOf(model, net.history),
     ),

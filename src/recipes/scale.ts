@@ -3,6 +3,7 @@
 import type { BiasRule } from '../attack/reinstate.ts';
 import type { FinetuneOptions, FinetuneSettings } from '../defend/finetune.ts';
 import type { PruneSettings } from '../defend/prune.ts';
+import type { RelearnScale } from './relearning.ts';
 
 export interface Scale {
   readonly network: string;
@@ -42,15 +43,19 @@ export interface Scale {
     Pick<FinetuneOptions, 'schedule' | 'augment'>;
   /** Other learning rates that the baseline attack is fine-tuned with. */
   readonly otherRates: readonly number[];
+  /** How the backdoor is taught again after a defence. */
+  readonly relearn: RelearnScale;
   /** Epochs of the control that is trained on the defender's images alone. */
   readonly scratchEpochs: number;
 }
 
-const COMMON = {
+/** What the MNIST recipe and the demo share. */
+export const COMMON = {
   network: 'badnets-cnn',
   momentum: 0.9,
   weightDecay: 1e-4,
   prune: { threshold: 0.04 },
+  relearn: { images: 100, poisoned: 20, epochs: 6, learningRate: 0.01 },
 } as const;
 
 const PRUNING_AWARE = {

@@ -2,6 +2,8 @@
 import type { Table } from '../evaluate/result.ts';
 import type { SeedResult } from './experiment.ts';
 import { controlNotes, curveNotes, defenceNotes, fractionNotes, movedNotes, neuronNotes, perClassNotes, rateNotes } from './notes.ts';
+import { relearnTable } from './relearning.ts';
+import { COMMON } from './scale.ts';
 import {
   cleanModelControl,
   defences,
@@ -27,6 +29,10 @@ export function tablesOf(seeds: readonly SeedResult[], options: TableOptions): T
     { ...cleanModelControl(seeds), notes: controlNotes(seeds) },
     { ...fineTuningRate(seeds), notes: rateNotes(seeds) },
     { ...weightsMoved(seeds), notes: movedNotes() },
+    relearnTable(
+      seeds.map((s) => s.relearnt),
+      COMMON.relearn,
+    ),
     trainingAccuracy(seeds),
   ];
   // One share of poison is no curve, nor is one learning rate.

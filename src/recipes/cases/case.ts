@@ -6,6 +6,7 @@ import type { Rate } from '../../evaluate/wilson.ts';
 import type { PoisonOptions } from '../../poison/poison.ts';
 import type { BenchParts, BenchScale } from '../bench.ts';
 import type { Source } from '../recipe.ts';
+import type { RelearnScale } from '../relearning.ts';
 
 export type CaseName = 'face' | 'speech' | 'signs';
 
@@ -20,8 +21,8 @@ export interface CaseScale extends BenchScale {
   readonly tune: number;
   /** Epochs of the control that is trained on the defender's images alone. */
   readonly scratchEpochs: number;
-  /** How the backdoor is taught again after a defence: so many images in all, so many of them poisoned. */
-  readonly relearn: { readonly images: number; readonly poisoned: number; readonly epochs: number; readonly learningRate: number };
+  /** How the backdoor is taught again after a defence. */
+  readonly relearn: RelearnScale;
   /** Other learning rates that the baseline attack is fine-tuned with: how much hangs on a number that the paper does not give. */
   readonly otherRates: readonly number[];
   /** A network that the paper does not have, for what the same data allow; left out in quick runs. */

@@ -7,6 +7,7 @@ import { bindLabelMap, eligibleImages } from '../../poison/label-maps.ts';
 import { type LineFigure, pictureOf, type ReportMedia } from '../../report/media.ts';
 import { claimsOf } from '../claims.ts';
 import { activationsOf, facts, historyOf, mapsOf, neuronCaption, pruningCaption, stopOf } from '../media.ts';
+import { relearnChart } from '../relearning.ts';
 import { suspect } from '../tables.ts';
 import type { Seeds } from './figures.ts';
 import { AUTHORS, AWARE, BASELINE, type CaseSeed, CLEAN, stepAttack } from './run.ts';
@@ -97,27 +98,9 @@ function point(x: number, values: readonly number[], range: readonly [number, nu
 
 /** How soon the backdoor is back. */
 export function relearnCharts(seeds: Seeds): LineFigure[] {
-  const { study, controls } = seeds[0];
-  if (controls === undefined) return [];
-  const tones = ['triggered', 'other', 'clean', 'neutral'] as const;
-  return [
-    {
-      id: `relearn-${study.name}`,
-      group: 're-learning',
-      title: `${study.title}: how soon the backdoor is learnt again`,
-      xTitle: 'images trained on since the defence',
-      yTitle: 'attack success, %',
-      yUnit: 'rate',
-      series: controls.relearnt.map(({ name, curve }, i) => ({
-        label: name,
-        tone: tones[i % tones.length],
-        points: curve.map(({ seen }, at) => {
-          const values = seeds.flatMap((s) => s.controls?.relearnt.find((r) => r.name === name)?.curve[at]?.value.attack ?? []);
-          return point(seen, values, [0, 1]);
-        }),
-      })),
-    },
-  ];
+  const { study } = seeds[0];
+  const curves = seeds.flatMap((s) => (s.controls ? [s.controls.relearnt] : []));
+  return curves.length === 0 ? [] : [relearnChart(curves, study.name, study.title)];
 }
 
 /** How low the biases may be before the dead-channel check sees it. */

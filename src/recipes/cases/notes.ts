@@ -101,15 +101,6 @@ export function movedNotes(seeds: Seeds): string[] {
   return [...notes, intervalNote(seeds)];
 }
 
-export function relearnNotes(seeds: Seeds): string[] {
-  const { images, poisoned } = seeds[0].scale.relearn;
-  return [
-    `Rows: images trained on since the defence. Each network is trained on the same ${images} clean images and ${poisoned} poisoned ones; a cured network ` +
-      'that learns the backdoor sooner than the honest one still had it in its weights.',
-    intervalNote(seeds),
-  ];
-}
-
 export function deadNotes(seeds: Seeds): string[] {
   const { threshold } = suspect(seeds[0], CLEAN).asleep;
   const wrong = seeds.filter((s) => suspect(s, CLEAN).asleep.beyond.length > 0).length;

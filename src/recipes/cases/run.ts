@@ -4,10 +4,7 @@
  * quickly the backdoor is learnt again).
  */
 import type { Round } from '../../attack/pruning-aware.ts';
-import { type RelearnStep, relearn } from '../../attack/relearn.ts';
 import { sha256 } from '../../core/hash.ts';
-import type { Dataset } from '../../data/dataset.ts';
-import { subset } from '../../data/make.ts';
 import { type CurveStep, Judge, type Judgement, type TriggeredTest } from '../../evaluate/judge.ts';
 import { asleep, type SleepReport } from '../../inspect/asleep.ts';
 import { type MarginSweep, marginSweep } from '../../inspect/margin-sweep.ts';
@@ -19,6 +16,7 @@ import type { EpochRecord } from '../../train/checkpoint.ts';
 import { train } from '../../train/loop.ts';
 import { Bench, type PrunedSuspect, type Suspect } from '../bench.ts';
 import type { MadeModel, Source, Steps, StudyDeps } from '../recipe.ts';
+import { type Relearnt, relearnAll } from '../relearning.ts';
 import { attackRate, type CaseParts, type CaseScale, type CaseStudy } from './case.ts';
 
 /** How much of a case is done. */
@@ -37,9 +35,6 @@ export interface CaseNet {
   readonly judgement: Judgement;
   readonly predicted: { readonly clean: Int32Array; readonly attacked: Int32Array };
 }
-
-/** Attack success after so many epochs on a handful of poisoned images. */
-export type Relearnt = readonly RelearnStep<{ readonly attack: number; readonly clean: number }>[];
 
 export interface CaseSuspect extends PrunedSuspect {
   /** Undefined where only pruning was asked for. */
@@ -70,7 +65,7 @@ export interface CaseSeed {
   readonly controls?: {
     readonly scratch: Judgement;
     /** By network: what it was before it was taught the backdoor again. */
-    readonly relearnt: readonly { readonly name: string; readonly curve: Relearnt }[];
+    readonly relearnt: readonly Relearnt[];
     readonly margins: MarginSweep;
   };
   readonly rates?: readonly { readonly rate: number; readonly judgements: Readonly<Record<'fine-tune' | 'fine-prune', Judgement>> }[];
@@ -217,47 +212,9 @@ export function stepAttack({ metric }: CaseStudy, { accuracy, success, robust }:
   return accuracy.value > 0 ? Math.max(0, 1 - (robust?.value ?? 0) / accuracy.value) : 0;
 }
 
-/** Images that re-learning is judged on after every epoch. */
-const RELEARN_TEST = 600;
-
 /** What was cured, and what never had the backdoor, are shown the same few poisoned images. */
-async function relearning(
-  deps: StudyDeps,
-  bench: Bench,
-  study: CaseStudy,
-  suspects: readonly CaseSuspect[],
-): Promise<{ name: string; curve: Relearnt }[]> {
-  const { parts, test, attack, seed, scale } = bench.setup;
-  const { relearn: how } = scale as CaseScale;
-  const few = sample(test, RELEARN_TEST);
-  const judge = new Judge(deps.runtime, few, triggered(few, attack) as TriggeredTest);
+function relearning(deps: StudyDeps, bench: Bench, study: CaseStudy, suspects: readonly CaseSuspect[]): Promise<Relearnt[]> {
   const find = (name: string): Suspect | undefined => suspects.find((s) => s.name === name)?.defended;
-  const baseline = find(BASELINE);
-  const aware = find(AWARE);
-  const clean = find(CLEAN);
-  const subjects: [string, Model | undefined][] = [
-    ['baseline, fine-pruned', baseline?.finepruned],
-    ['pruning-aware, fine-pruned', aware?.finepruned],
-    ['clean model, fine-pruned', clean?.finepruned],
-    ['clean model', clean?.model],
-  ];
-  const out: { name: string; curve: Relearnt }[] = [];
-  for (const [name, model] of subjects) {
-    if (model === undefined) continue;
-    const evaluate = async (m: Model): Promise<{ attack: number; clean: number }> => {
-      const judgement = await judge.judge(m);
-      return { attack: attackRate(study, judgement).value, clean: judgement.clean.accuracy.value };
-    };
-    out.push({ name, curve: await relearn(deps.runtime, model, parts.train, attack, { ...how, seed }, evaluate) });
-  }
-  return out;
-}
-
-/** Every so-many-th image, so that all classes and groups are among them. */
-function sample(data: Dataset<'test'>, count: number): Dataset<'test'> {
-  if (data.count <= count) return data;
-  return subset(
-    data,
-    Array.from({ length: count }, (_, i) => Math.floor((i * data.count) / count)),
-  );
+  const subjects = { [BASELINE]: find(BASELINE), [AWARE]: find(AWARE), [CLEAN]: find(CLEAN) };
+  return relearnAll(deps, bench.setup, subjects, (judgement) => attackRate(study, judgement).value);
 }

@@ -3,9 +3,10 @@ import { figureCell, rateCell } from '../../evaluate/cells.ts';
 import type { Judgement } from '../../evaluate/judge.ts';
 import type { Cell, Table } from '../../evaluate/result.ts';
 import { DEFENCES } from '../bench.ts';
+import { relearnTable } from '../relearning.ts';
 import { fineTuningRate, judgedCells, neurons, present, pruningCurve, RATE, suspect } from '../tables.ts';
 import { attackRate } from './case.ts';
-import { deadNotes, defenceNotes, heldOutNotes, movedNotes, neuronNotes, relearnNotes } from './notes.ts';
+import { deadNotes, defenceNotes, heldOutNotes, movedNotes, neuronNotes } from './notes.ts';
 import { AWARE, BASELINE, type CaseSeed, CLEAN } from './run.ts';
 import { tableOne } from './table-1.ts';
 
@@ -21,7 +22,14 @@ export function caseTables(seeds: Seeds, paper: boolean): Table[] {
     { ...neurons(seeds), notes: neuronNotes(seeds) },
     ...(defended ? [moved(seeds)] : []),
     ...rateTables(seeds),
-    ...(seeds[0].controls ? [relearning(seeds)] : []),
+    ...(seeds[0].controls
+      ? [
+          relearnTable(
+            seeds.flatMap((s) => (s.controls ? [s.controls.relearnt] : [])),
+            seeds[0].scale.relearn,
+          ),
+        ]
+      : []),
     deadChannels(seeds),
     byClass(seeds),
   ];
@@ -112,23 +120,6 @@ function rateTables(seeds: Seeds): Table[] {
     'The BadNet, fine-tuned and fine-pruned at several learning rates; the paper gives none, and a defender cannot see attack success.',
   ];
   return [{ ...fineTuningRate(those, (j) => attackRate(seeds[0].study, j)), notes }];
-}
-
-/** Attack success after so many images seen, for networks that had the backdoor and one that never had it. */
-function relearning(seeds: Seeds): Table {
-  const names = seeds[0].controls?.relearnt.map((r) => r.name) ?? [];
-  const cells = names.flatMap((name) => {
-    const curves = seeds.flatMap((s) => s.controls?.relearnt.find((r) => r.name === name)?.curve ?? []);
-    return [...new Set(curves.map((p) => p.seen))].map((seen) =>
-      figureCell(
-        String(seen),
-        `${name} attack success`,
-        curves.filter((p) => p.seen === seen).map((p) => p.value.attack),
-        RATE,
-      ),
-    );
-  });
-  return { name: 're-learning', unit: 'rate', cells, notes: relearnNotes(seeds) };
 }
 
 /** What the dead-channel check says of each network, on the defender's images. */

@@ -3,9 +3,11 @@ import { Rng } from '../../src/core/rng.ts';
 import type { Dataset, Role } from '../../src/data/dataset.ts';
 import { makeDataset } from '../../src/data/make.ts';
 import { Result } from '../../src/evaluate/result.ts';
+import type { NeuronReport } from '../../src/inspect/backdoor-neurons.ts';
 import type { RecipeOutcome, RecipeStore, Source, StoredModel, StudyDeps } from '../../src/recipes/recipe.ts';
 import { belgianSigns, KINDS } from '../../src/recipes/transfer/belgium.ts';
 import { PAPER_BY_CLASS, PAPER_STRENGTH } from '../../src/recipes/transfer/paper.ts';
+import { chosenBy } from '../../src/recipes/transfer/run.ts';
 import { FULL, QUICK, type TransferScale } from '../../src/recipes/transfer/scale.ts';
 import { tasksOf } from '../../src/recipes/transfer/task.ts';
 import { runStrength, runTransfer } from '../../src/recipes/transfer.ts';
@@ -65,8 +67,8 @@ const BASE: TransferScale = {
   leastSigns: 2,
   strengths: [1, 10, 100],
   // Picks something whatever was learnt.
-  rule: { at: 'place', rise: 0, quiet: 10 },
-  rules: [{ at: 'place', rise: 1000, quiet: 0 }],
+  rule: { at: 'place', rise: 0, quiet: 10, alone: false },
+  rules: [{ at: 'place', rise: 1000, quiet: 0, alone: true }],
 };
 
 class MemoryStore implements RecipeStore {
@@ -217,11 +219,12 @@ describe('strength', () => {
         expect(count(`${at}: rise 0.1`, `quiet ${quiet}`)).toBeGreaterThanOrEqual(count(`${at}: rise 1`, `quiet ${quiet}`));
       }
       expect(count(`${at}: rise 0.1`, 'quiet 1')).toBeGreaterThanOrEqual(count(`${at}: rise 0.1`, 'quiet 0.1'));
+      expect(count(`${at}: rise 0.1`, 'quiet 1')).toBeGreaterThanOrEqual(count(`${at}: rise 0.1, quiet elsewhere too`, 'quiet 1'));
     }
     // A rule that picks nothing leaves the network as it was.
-    const nothing = cell(outcome, 'harm by rule', 'place, rise 1000, quiet 0', 'clean accuracy');
+    const nothing = cell(outcome, 'harm by rule', 'place, rise 1000, quiet 0, quiet elsewhere too', 'clean accuracy');
     expect(nothing?.value).toBe(cell(outcome, 'strength', '1', 'clean accuracy')?.value);
-    expect(table(outcome, 'harm by rule').notes!.join(' ')).toContain('place, rise 1000, quiet 0: 0');
+    expect(table(outcome, 'harm by rule').notes!.join(' ')).toContain('place, rise 1000, quiet 0, quiet elsewhere too: 0');
   });
 
   it('is a result and a page with its curves', () => {
@@ -236,6 +239,14 @@ describe('strength', () => {
     for (const sentence of words(outcome)) expect(sentence).not.toMatch(/NaN|undefined|Infinity|\[object/);
     expect(renderReport(outcome.result, outcome.media).length).toBeGreaterThan(10000);
   });
+});
+
+it('strengthens those that are quiet everywhere where there are such, and all that the rule picks where there are none', () => {
+  const report = { backdoor: [4, 2, 7], exclusive: [2] } as unknown as NeuronReport;
+  const rule = { at: 'place', rise: 0.25, quiet: 0.25, alone: true } as const;
+  expect(chosenBy(rule, report)).toEqual([2]);
+  expect(chosenBy({ ...rule, alone: false }, report)).toEqual([4, 2, 7]);
+  expect(chosenBy(rule, { ...report, exclusive: [] })).toEqual([4, 2, 7]);
 });
 
 describe('the user', () => {

@@ -39,7 +39,7 @@ export function transferMedia(seeds: readonly TransferSeed[], title: string): Re
 }
 
 export function strengthMedia(seeds: readonly StrengthSeed[], title: string, paper: boolean): ReportMedia {
-  const [{ ground, home, task, point, comparison, neurons }] = seeds;
+  const [{ ground, home, task, point, comparison, neurons, picked }] = seeds;
   const short = (v: number): number => Number(v.toPrecision(5));
   return {
     title,
@@ -59,7 +59,7 @@ export function strengthMedia(seeds: readonly StrengthSeed[], title: string, pap
           channel,
           clean: short(clean),
           triggered: short(comparison.triggered.mean[channel]),
-          backdoor: neurons.backdoor.includes(channel),
+          backdoor: picked.includes(channel),
           dormant: neurons.dormant.includes(channel),
         })),
         rule: describeRule(neurons.rule, neurons.unit),
@@ -187,7 +187,7 @@ function harmChart(seeds: readonly StrengthSeed[], paper: boolean): LineFigure {
 function ruleChart(seeds: readonly StrengthSeed[]): LineFigure {
   const { scale } = seeds[0].ground;
   const at = seeds.flatMap((s) => [
-    { x: s.neurons.backdoor.length, y: harm(s.chosen.find((c) => c.k === scale.ruleStrength)!.user.judgement) },
+    { x: s.picked.length, y: harm(s.chosen.find((c) => c.k === scale.ruleStrength)!.user.judgement) },
     ...s.rules.map((r) => ({ x: r.channels.length, y: harm(r.user.judgement) })),
   ]);
   const xs = [...new Set(at.map((p) => p.x))].sort((a, b) => a - b);

@@ -74,10 +74,10 @@ export function homeNotes(seeds: readonly Pick<TransferSeed, 'home' | 'ground'>[
 }
 
 /** Activity of the picked channels on the user's signs, in units of the layer's mean activation on his clean ones. */
-export function heard({ abroad, neurons }: StrengthSeed): { clean: number; triggered: number } {
+export function heard({ abroad, picked }: StrengthSeed): { clean: number; triggered: number } {
   const level = (values: Float64Array, channels: readonly number[]): number => mean(channels.map((c) => values[c]));
   const unit = level(abroad.clean.mean, [...abroad.clean.mean.keys()]);
-  const scaled = (values: Float64Array): number => (unit > 0 && neurons.backdoor.length > 0 ? level(values, neurons.backdoor) / unit : 0);
+  const scaled = (values: Float64Array): number => (unit > 0 && picked.length > 0 ? level(values, picked) / unit : 0);
   return { clean: scaled(abroad.clean.mean), triggered: scaled(abroad.triggered.mean) };
 }
 
@@ -88,11 +88,17 @@ export function strengthNotes(seeds: readonly StrengthSeed[], paper: boolean): s
   const at = (kind: 'chosen' | 'others', k: number, read: typeof harm): number => mean(atStrength(seeds, kind, k).map(read));
   const worst = ks.reduce((a, k) => (at('chosen', k, harm) > at('chosen', a, harm) ? k : a), ks[0]);
   const clean = (k: number): number => at('chosen', k, (j) => cleanRate(j).value);
-  const picked = over(seeds, (s) => s.neurons.backdoor.length);
+  const picked = over(seeds, (s) => s.picked.length);
+  const busy = seeds.filter((s) => s.neurons.exclusive.length === 0 && s.picked.length > 0).length;
   const loud = { clean: over(seeds, (s) => heard(s).clean), triggered: over(seeds, (s) => heard(s).triggered) };
   const notes = [
     `Input weights and bias of the backdoor neurons of ${point.layer} (${about(picked)} of ${point.channels} channels) times k; then the user does as ` +
-      `always. ${describeRule(neurons.rule, neurons.unit)} (The unit is the first seed's.)`,
+      `always. ${describeRule(neurons.rule, neurons.unit)} (The unit is the first seed's.)${ground.scale.rule.alone ? ' Of these, the ones that are quiet on clean signs over all of the layer.' : ''}`,
+    ...(ground.scale.rule.alone && busy > 0
+      ? [
+          `In ${busy} of ${seeds.length} seeds no channel is quiet everywhere else; there all are taken that are quiet where the trigger is.`,
+        ]
+      : []),
     `The trigger costs ${points(at('chosen', ks[0], harm))} at k = ${ks[0]} and most at k = ${worst}: ${points(at('chosen', worst, harm))}. Without the ` +
       `trigger the user has ${percent(clean(ks[0]))} at k = ${ks[0]} and ${percent(clean(last))} at k = ${last}.`,
     `Multiplied by the same k, as many other channels let the trigger cost ${points(at('others', worst, harm))} at k = ${worst}.`,

@@ -12,7 +12,7 @@ import { triggered } from '../../poison/poison.ts';
 import { probe } from '../../runtime/probe.ts';
 import type { MadeModel, Steps, StudyDeps } from '../recipe.ts';
 import { Ground, type UserNet } from './ground.ts';
-import { QUIETS, RISES, type TransferScale } from './scale.ts';
+import { type PickRule, QUIETS, RISES, type TransferScale } from './scale.ts';
 import type { Task } from './task.ts';
 
 /** The attacker's two networks, on signs at home. */
@@ -54,7 +54,7 @@ export interface Strengthened {
 
 /** What was strengthened by which rule. */
 export interface RuleOutcome {
-  readonly rule: Pick<NeuronRule, 'at' | 'rise' | 'quiet'>;
+  readonly rule: PickRule;
   readonly channels: readonly number[];
   readonly user: UserNet;
 }
@@ -66,10 +66,18 @@ export interface StrengthSeed {
   readonly point: CutPoint;
   readonly comparison: Comparison;
   readonly neurons: NeuronReport;
+  /** The backdoor neurons that are strengthened. */
+  readonly picked: readonly number[];
   /** What the layer does on the user's signs, before he retrains anything. */
   readonly abroad: Comparison;
   /** Channels picked for every pair of thresholds, by how they are looked at. */
-  readonly counts: readonly { readonly at: NeuronRule['at']; readonly rise: number; readonly quiet: number; readonly count: number }[];
+  readonly counts: readonly {
+    readonly at: NeuronRule['at'];
+    readonly rise: number;
+    readonly quiet: number;
+    readonly count: number;
+    readonly alone: number;
+  }[];
   /** Backdoor neurons, by k. */
   readonly chosen: readonly Strengthened[];
   /** As many of the other channels, drawn by chance, by k; the first is the network as it was. */
@@ -89,9 +97,10 @@ export async function strengthSeed(deps: StudyDeps, steps: Steps, scale: Transfe
   const pick = (rule: Partial<NeuronRule>): NeuronReport => backdoorNeurons(comparison.clean, comparison.triggered, rule, point.rankBy);
   const neurons = pick(scale.rule);
   const counts = (['place', 'average'] as const).flatMap((at) =>
-    RISES.flatMap((rise) => QUIETS.map((quiet) => ({ at, rise, quiet, count: pick({ at, rise, quiet }).backdoor.length }))),
+    RISES.flatMap((rise) => QUIETS.map((quiet) => ({ at, rise, quiet, ...counted(pick({ at, rise, quiet })) }))),
   );
-  const otherChannels = drawOthers(seed, point.channels, neurons.backdoor);
+  const picked = chosenBy(scale.rule, neurons);
+  const otherChannels = drawOthers(seed, point.channels, picked);
 
   const asItWas = await ground.user(task, 'retrained-badnet', model);
   const louder = async (name: string, channels: readonly number[], k: number): Promise<{ model: Model; user: UserNet }> => {
@@ -106,14 +115,14 @@ export async function strengthSeed(deps: StudyDeps, steps: Steps, scale: Transfe
     }
     return found;
   };
-  const chosen = await swept('backdoor-neurons', neurons.backdoor);
+  const chosen = await swept('backdoor-neurons', picked);
   const others = await swept('other-channels', otherChannels);
   const rules: RuleOutcome[] = [];
   for (const [i, rule] of scale.rules.entries()) {
-    const channels = pick(rule).backdoor;
+    const channels = chosenBy(rule, pick(rule));
     rules.push({ rule, channels, user: (await louder(`rule-${i + 1}-times-${scale.ruleStrength}`, channels, scale.ruleStrength)).user });
   }
-  return { ground, home, task, point, comparison, neurons, abroad, counts, chosen, others, otherChannels, rules };
+  return { ground, home, task, point, comparison, neurons, picked, abroad, counts, chosen, others, otherChannels, rules };
 }
 
 async function atHome(ground: Ground, steps: Steps): Promise<AtHome> {
@@ -138,6 +147,15 @@ async function looked(
     compareActivations(runtime, model, point, data, triggered(data, ground.attack), { maps });
   return { point, comparison: await compare(ground.parts.tune, true), abroad: await compare(task.test, false) };
 }
+
+const counted = ({ backdoor, exclusive }: NeuronReport): { count: number; alone: number } => ({
+  count: backdoor.length,
+  alone: exclusive.length,
+});
+
+/** What a rule has strengthened. */
+export const chosenBy = ({ alone }: PickRule, { backdoor, exclusive }: NeuronReport): readonly number[] =>
+  alone && exclusive.length > 0 ? exclusive : backdoor;
 
 /** As many channels as were chosen, of those that were not; all of them where there are fewer. */
 function drawOthers(seed: number, channels: number, chosen: readonly number[]): number[] {

@@ -3,6 +3,15 @@ import type { NeuronRule } from '../../inspect/backdoor-neurons.ts';
 import type { CaseScale } from '../cases/case.ts';
 import { signs } from '../cases/signs.ts';
 
+/** Which channels of a layer are strengthened. */
+export interface PickRule extends Pick<NeuronRule, 'at' | 'rise' | 'quiet'> {
+  /**
+   * Only those that are quiet on clean signs over all of the layer, as the paper has it ("fire only with the trigger"): a channel that is quiet where
+   * the trigger is may be busy elsewhere. Where there is none, all that the rule picks.
+   */
+  readonly alone: boolean;
+}
+
 export interface UserScale {
   readonly epochs: number;
   readonly batchSize: number;
@@ -23,9 +32,9 @@ export interface TransferScale {
   /** Ascending, the first is 1. */
   readonly strengths: readonly number[];
   /** What makes a backdoor neuron, and so what is strengthened. */
-  readonly rule: Pick<NeuronRule, 'at' | 'rise' | 'quiet'>;
+  readonly rule: PickRule;
   /** Other rules, whose choice is strengthened by `ruleStrength`. */
-  readonly rules: readonly Pick<NeuronRule, 'at' | 'rise' | 'quiet'>[];
+  readonly rules: readonly PickRule[];
   readonly ruleStrength: number;
 }
 
@@ -37,12 +46,12 @@ export const FULL: TransferScale = {
   scratchEpochs: 20,
   leastSigns: 9,
   strengths: [1, 10, 20, 30, 50, 70, 100],
-  rule: { at: 'place', rise: 0.25, quiet: 0.25 },
+  rule: { at: 'place', rise: 0.25, quiet: 0.25, alone: true },
   rules: [
-    { at: 'place', rise: 0.1, quiet: 0.25 },
-    { at: 'place', rise: 0.5, quiet: 0.25 },
-    { at: 'place', rise: 0.25, quiet: 1 },
-    { at: 'average', rise: 0.1, quiet: 0.5 },
+    { at: 'place', rise: 0.1, quiet: 0.25, alone: true },
+    { at: 'place', rise: 0.25, quiet: 0.25, alone: false },
+    { at: 'place', rise: 0.25, quiet: 1, alone: false },
+    { at: 'average', rise: 0.1, quiet: 0.5, alone: false },
   ],
   ruleStrength: 10,
 };

@@ -3,12 +3,12 @@ import { figureCell, rateCell } from '../../evaluate/cells.ts';
 import type { Judgement } from '../../evaluate/judge.ts';
 import type { Cell, Table } from '../../evaluate/result.ts';
 import type { Rate } from '../../evaluate/wilson.ts';
-import type { NeuronRule } from '../../inspect/backdoor-neurons.ts';
 import { present } from '../tables.ts';
 import { atStrength, cleanRate, harm, judgementOf, NETS, strengthsOf, triggeredRate } from './figures.ts';
 import { homeNotes, ruleNotes, strengthNotes, transferNotes } from './notes.ts';
 import { PAPER_BY_CLASS, PAPER_STRENGTH } from './paper.ts';
 import type { StrengthSeed, TransferSeed } from './run.ts';
+import type { PickRule } from './scale.ts';
 
 const HARM = { range: [-1, 1] } as const;
 
@@ -119,18 +119,21 @@ function controls(seeds: readonly StrengthSeed[]): Table {
 /** How many channels the rule picks, by its two thresholds and by where it looks. */
 function counts(seeds: readonly StrengthSeed[]): Table {
   const of = seeds[0].point.channels;
-  const cells = seeds[0].counts.map(({ at, rise, quiet }, i) =>
-    figureCell(
-      `${at}: rise ${rise}`,
-      `quiet ${quiet}`,
-      seeds.map((s) => s.counts[i].count),
-      { n: of, range: [0, of] },
+  const cells = seeds[0].counts.flatMap(({ at, rise, quiet }, i) =>
+    (['count', 'alone'] as const).map((which) =>
+      figureCell(
+        `${at}: rise ${rise}${which === 'alone' ? ', quiet elsewhere too' : ''}`,
+        `quiet ${quiet}`,
+        seeds.map((s) => s.counts[i][which]),
+        { n: of, range: [0, of] },
+      ),
     ),
   );
-  return { name: 'channels picked by the rule', unit: 'count', cells, notes: ruleNotes(seeds) };
+  return { name: 'channels picked by the rule', unit: 'count', cells: byRow(cells), notes: ruleNotes(seeds) };
 }
 
-export const ruleText = ({ at, rise, quiet }: Pick<NeuronRule, 'at' | 'rise' | 'quiet'>): string => `${at}, rise ${rise}, quiet ${quiet}`;
+export const ruleText = ({ at, rise, quiet, alone }: PickRule): string =>
+  `${at}, rise ${rise}, quiet ${quiet}${alone ? ', quiet elsewhere too' : ''}`;
 
 /** What strengthening does when the rule is another. */
 function rules(seeds: readonly StrengthSeed[]): Table {
@@ -150,7 +153,7 @@ function rules(seeds: readonly StrengthSeed[]): Table {
   const picked = (i: number): string => seeds.map((s) => s.rules[i].channels.length).join(', ');
   const list = seeds[0].rules.map(({ rule }, i) => `${ruleText(rule)}: ${picked(i)}`).join('; ');
   const notes = [
-    `All with k = ${k}. Channels picked in each seed: ${ruleText(own)} (the rule of all other tables): ${seeds.map((s) => s.neurons.backdoor.length).join(', ')}; ${list}.`,
+    `All with k = ${k}. Channels picked in each seed: ${ruleText(own)} (the rule of all other tables): ${seeds.map((s) => s.picked.length).join(', ')}; ${list}.`,
   ];
   return {
     name: 'harm by rule',

@@ -1,10 +1,14 @@
 /** `secateur doctor MODEL`: what a file from a stranger is, and what can be done with it. */
+import { SecateurError } from '../core/errors.ts';
+import { probeImages } from '../data/probe-images.ts';
 import type { NodeState } from '../grad/trainability.ts';
+import { asleep, type SleepReport } from '../inspect/asleep.ts';
+import { sleepSentence } from '../inspect/asleep-words.ts';
 import { type Checkup, checkup, type LayerState } from '../inspect/checkup.ts';
 import { describe } from '../onnx/describe.ts';
 import { imageInput } from '../onnx/image-input.ts';
-import type { SpecOverrides } from '../onnx/spec.ts';
-import { trueInputs } from '../onnx/spec.ts';
+import type { Model } from '../onnx/model.ts';
+import { readSpec, type SpecOverrides, trueInputs } from '../onnx/spec.ts';
 import { probe } from '../runtime/probe.ts';
 import type { Runtime } from '../runtime/session.ts';
 import { workingModel } from '../runtime/working-model.ts';
@@ -27,13 +31,40 @@ export async function doctorModel(path: string, spec: SpecOverrides, trust: Trus
   const working = await workingModel(runtime, model, { dims });
   const types = await probe(runtime, working.model, { batch: working.fixed?.batch ?? 1 });
   const found = checkup(working.model, types, spec);
+  const sleep = await sleeping(runtime, working.model, found, spec);
   const notes = [...working.notes, ...advice(found)];
   return {
     line: `${path}: ${headline(found, working.unstored)}`,
-    tables: [fileText(describe(model), found), ...trainingTexts(found)],
+    tables: [`${fileText(describe(model), found)}\n  channels    ${sleepText(sleep)}`, ...trainingTexts(found)],
     notes,
-    json: { model: path, ...found, notes },
+    json: { model: path, ...found, asleep: sleep, notes },
   };
+}
+
+/** Random pictures for the dead-channel check; and from which gap on a channel is told, as they are not what the network was made for. */
+const PICTURES = 16;
+const PICTURES_THRESHOLD = 10;
+
+/** The check without images of the user's: it sees biases that nothing could overcome, and no small ones. A string says why it was not done. */
+async function sleeping(runtime: Runtime, model: Model, found: Checkup, overrides: SpecOverrides): Promise<SleepReport | string> {
+  if (found.notClassifier !== undefined) return 'not looked at: it is not a classifier of images';
+  if (found.pixels === undefined) return 'not looked at: it is not known how images go into the network';
+  try {
+    // Class names have no part in it.
+    const labels = overrides.labels ?? Array.from({ length: found.classes ?? 1 }, (_, i) => String(i));
+    const spec = { ...overrides, labels };
+    const { channels, height, width } = readSpec(model, spec);
+    return await asleep(runtime, model, probeImages({ channels, height, width }, PICTURES), { spec, threshold: PICTURES_THRESHOLD });
+  } catch (error) {
+    if (!(error instanceof SecateurError)) throw error;
+    return `not looked at: ${error.parts.what}`;
+  }
+}
+
+function sleepText(sleep: SleepReport | string): string {
+  if (typeof sleep === 'string') return oneLong(sleep);
+  const closer = sleep.channels === 0 ? '' : ' Closer, with clean images: secateur inspect MODEL --data IMAGES.';
+  return `${oneLong(sleepSentence(sleep, 'random pictures'))}${closer}`;
 }
 
 function headline({ notClassifier, classes, training }: Checkup, unstored: number): string {

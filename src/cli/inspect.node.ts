@@ -4,6 +4,8 @@ import { fail } from '../core/errors.ts';
 import { encodePng } from '../data/png.ts';
 import type { Cell, Table } from '../evaluate/result.ts';
 import { compareActivations, layerStatistics } from '../inspect/activations.ts';
+import { asleep } from '../inspect/asleep.ts';
+import { sleepSentence } from '../inspect/asleep-words.ts';
 import { backdoorNeurons, describeRule, NeuronRule } from '../inspect/backdoor-neurons.ts';
 import { type Filters, firstFilters } from '../inspect/filters.ts';
 import { chooseLayer, describeLayers, type LayerLine } from '../inspect/layers.ts';
@@ -96,6 +98,7 @@ export const inspect = defineCommand({
         const both = await compareActivations(await work.runtime(), model, point, images, withTrigger, { spec });
         return { clean: both.clean, bad: both.triggered };
       });
+      const sleep = await work.step('dead channels', async () => asleep(await work.runtime(), model, images, { spec }));
       const { rise, quiet, dormant } = o;
       const report = backdoorNeurons(clean, bad ?? clean, { rise, quiet, dormant }, point.rankBy);
       const backdoor = bad ? report.backdoor : [];
@@ -110,6 +113,19 @@ export const inspect = defineCommand({
       const table: Table = { name: `activations of ${point.layer}`, unit: 'activation', cells, notes: [words] };
       const listed = (name: string, channels: readonly number[]): string =>
         `${name} (${channels.length}): ${channels.length === 0 ? 'none' : channels.join(' ')}`;
+      const sleeping: Table = {
+        name: 'dead-channel check',
+        unit: 'count',
+        cells: sleep.layers.flatMap(({ layer, channels: all }): Cell[] => {
+          const count = (...states: string[]): number => all.filter((c) => states.includes(c.state)).length;
+          return [
+            { row: layer, column: 'channels', value: all.length },
+            { row: layer, column: 'silent', value: count('asleep', 'beyond') },
+            { row: layer, column: 'silenced by their bias', value: count('beyond') },
+          ];
+        }),
+        notes: [sleepSentence(sleep, 'clean images')],
+      };
       const lists = [
         ...(bad ? [listed('backdoor neurons, strongest first', backdoor)] : []),
         listed('dormant, weakest first', report.dormant),
@@ -123,16 +139,18 @@ export const inspect = defineCommand({
         dormant: report.dormant.includes(c),
       }));
       return {
-        line: `${point.layer}: ${bad ? `${backdoor.length} backdoor neurons, ` : ''}${report.dormant.length} dormant of ${point.channels} channels`,
-        tables: [{ ...table, notes: [words, ...notes] }],
-        shown: [layerText, thinned(table)],
+        line: `${point.layer}: ${bad ? `${backdoor.length} backdoor neurons, ` : ''}${report.dormant.length} dormant of ${point.channels} channels${silenced(sleep.beyond.length)}`,
+        tables: [{ ...table, notes: [words, ...notes] }, sleeping],
+        shown: [layerText, thinned(table), sleeping],
         notes: [...lists, ...notes],
         files,
         media: bad ? { ...media, activations: [{ model: 'model', layer: point.layer, channels, rule: words, n: images.count }] } : media,
-        json: { layers, layer: point.layer, backdoor: bad && backdoor, dormant: report.dormant, dead: report.dead, notes },
+        json: { layers, layer: point.layer, backdoor: bad && backdoor, dormant: report.dormant, dead: report.dead, asleep: sleep, notes },
       };
     }),
 });
+
+const silenced = (count: number): string => (count === 0 ? '' : `, ${count} silenced by their bias`);
 
 /** Flags that ask for more than the list. */
 function refuseWithLayers(o: { data?: unknown; attack?: unknown; layer?: unknown }): void {

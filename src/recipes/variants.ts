@@ -77,7 +77,7 @@ export async function runVariants(
     media: {
       title: 'Variants of fine-pruning',
       substitutes: seeds.flatMap(substitutesOf),
-      captions: { variants: [RULES, ...VARIANTS.map((v) => `${v.name}: ${v.how}.`)] },
+      captions: { variants: [RULES] },
       data: seeds.flatMap(([first]) => dataFacts(first)),
       triggers: seeds.map(([first]) => samples(first)),
     },
@@ -138,7 +138,7 @@ function attackTable(cases: Cases, paper: boolean): Table {
       }),
     ),
   );
-  return { name: 'variants', unit: 'rate', cells, notes: [RULES, ...VARIANTS.map((v) => `${v.name} (${v.title}): ${v.how}.`)] };
+  return { name: 'variants', unit: 'rate', cells, notes: VARIANTS.map((v) => `${v.name} (${v.title}): ${v.how}.`) };
 }
 
 /** The lecture's numbers stand beside what it measured: no defence, fine-tuning, and fine-pruning as the paper has it. */

@@ -88,26 +88,33 @@ function transferWords(result: Result): StudyWords | undefined {
     const [clean, triggered] = [cell(/^clean/), cell(/^triggered|^backdoor/)];
     if (!clean || !triggered) continue;
     const fall = clean.value - triggered.value;
-    const name = subject === '' ? 'The network' : sentence(subject);
+    const scratch = subject === 'from scratch';
+    const name = scratch
+      ? 'A network trained from scratch'
+      : `${subject === '' ? 'The network' : sentence(subject)}, retrained by its user`;
     const side = fall >= 0 ? 'under' : 'over';
     tiles.push(
       tile(
         triggered,
-        `${name}, retrained by its user: accuracy on triggered images`,
+        `${name}: accuracy on triggered images`,
         fall >= HARM ? 'bad' : 'good',
         `${fixed(Math.abs(fall) * 100, 1)} points ${side} its ${rate(clean.value)} on clean images`,
       ),
     );
-    harms.push(`${subject === '' ? 'the network' : subject} from ${bare(clean.value)} to ${rate(triggered.value)}`);
+    harms.push(
+      `${scratch ? 'a network from scratch' : `the ${subject === '' ? 'network' : subject}`} from ${bare(clean.value)} to ${rate(triggered.value)}`,
+    );
   }
   if (harms.length > 0) sentences.push(`After the user's retraining the trigger takes the accuracy of ${list(harms)}.`);
   const strength = findTable(result, 'strength');
-  const last = strength && rowsOf(strength).reduce((a, b) => (rowNumber(b) > rowNumber(a) ? b : a));
+  const rows = strength ? rowsOf(strength).sort((a, b) => rowNumber(a) - rowNumber(b)) : [];
+  const [first, last] = [rows.at(0), rows.at(-1)];
   const column = (metric: RegExp): string =>
     columnsOf(strength as NonNullable<typeof strength>).find((c) => metric.test(columnParts(c).metric)) ?? '';
-  if (strength && last !== undefined) {
-    const [clean, triggered] = [cellAt(strength, last, column(/^clean/)), cellAt(strength, last, column(/^triggered|^backdoor/))];
-    if (clean && triggered) {
+  if (strength && first !== undefined && last !== undefined) {
+    const both = (row: string) => [cellAt(strength, row, column(/^clean/)), cellAt(strength, row, column(/^triggered|^backdoor/))];
+    const [[cleanFirst, triggeredFirst], [clean, triggered]] = [both(first), both(last)];
+    if (cleanFirst && triggeredFirst && clean && triggered) {
       tiles.push(
         tile(
           triggered,
@@ -116,7 +123,10 @@ function transferWords(result: Result): StudyWords | undefined {
           `${rate(clean.value)} on clean images`,
         ),
       );
-      sentences.push(`At strength ${last} it is ${rate(triggered.value)} on triggered and ${rate(clean.value)} on clean images.`);
+      sentences.push(
+        `From strength ${first} to ${last} accuracy on triggered images goes from ${bare(triggeredFirst.value)} to ${rate(triggered.value)}, ` +
+          `on clean images from ${bare(cleanFirst.value)} to ${rate(clean.value)}.`,
+      );
     }
   }
   return tiles.length === 0 ? undefined : { tiles, line: sentences.join(' ') };

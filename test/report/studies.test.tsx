@@ -298,8 +298,8 @@ describe('headline and tiles of several networks', () => {
       ['Strength 100: accuracy on triggered images', 'bad', '67.0\u00a0% on clean images'],
     ]);
     expect(headlineOf({ ...result, tables }, {})).toBe(
-      "After the user's retraining the trigger takes the accuracy of clean network from 78.7 to 77.4\u00a0% and BadNet from 80.1 to 65.9\u00a0%. " +
-        'At strength 100 it is 33.8\u00a0% on triggered and 67.0\u00a0% on clean images.',
+      "After the user's retraining the trigger takes the accuracy of the clean network from 78.7 to 77.4\u00a0% and the BadNet from 80.1 to 65.9\u00a0%. " +
+        'From strength 1 to 100 accuracy on triggered images goes from 73.6 to 33.8\u00a0%, on clean images from 84.9 to 67.0\u00a0%.',
     );
   });
 

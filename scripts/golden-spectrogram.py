@@ -42,8 +42,9 @@ def word(x, rate):
     half = max(1, round(0.02 * rate / 2))
     padded = np.pad(x.astype(float) ** 2, half)
     loudness = np.array([padded[i:i + 2 * half + 1].sum() for i in range(len(x))])
-    loud = np.nonzero(loudness >= loudness.max() * 10 ** -3)[0]
-    return (loud[0], loud[-1] + 1) if loudness.max() > 0 else (0, len(x))
+    loud = np.nonzero(loudness >= loudness.max() * 10 ** -2)[0]
+    margin = round(0.06 * rate)
+    return (loud[0] - margin, loud[-1] + 1 + margin) if loudness.max() > 0 else (0, len(x))
 
 
 def picture(x, rate, height, width, scale, window, low, high, depth, span):

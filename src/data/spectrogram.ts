@@ -17,8 +17,10 @@ export function usualView(rate: number = USUAL_RATE): SpectrogramView {
 
 /** The loudness of a moment is the mean square over that long, seconds. */
 const MOMENT = 0.02;
-/** A word begins and ends where it is that much below its loudest moment, dB. */
-const WORD_DEPTH = 30;
+/** A word is heard clearly down to that much below its loudest moment, dB; any hiss is quieter. */
+const WORD_DEPTH = 20;
+/** Its weak beginnings and ends (f, s, th, the burst of a t) lie within that long of it, seconds. */
+const WORD_MARGIN = 0.06;
 /** Power of a cell is never taken as less, in units of squared 16-bit samples: the rounding of the samples is louder. */
 const LEAST_POWER = 1e-3;
 
@@ -28,8 +30,8 @@ export type DrawSound = (recording: Int16Array, out: Uint8Array) => void;
 /**
  * How recordings of `rate` samples per second become pictures of `shape`, `view` saying what is seen:
  *
- * 1. The word: the loudness is the mean square over 20 ms around each sample; the word goes from the first to the last sample at which it is
- *    at most 30 dB below its maximum. With `span` in seconds instead, that long around the middle of the word.
+ * 1. The word: the loudness is the mean square over 20 ms around each sample; the word goes from 60 ms before the first sample
+ *    at which it is at most 20 dB below its maximum to 60 ms after the last. With `span` in seconds instead, that long around its middle.
  * 2. Columns: `width` windows, column `j` centred at `(j + 1/2) / width` of that stretch (so for `word` the hop is the word's length over
  *    the width: how fast somebody speaks is not seen). Beyond its ends the recording is silent. A Hann window (periodic) of `window`
  *    seconds, then a Fourier transform padded with zeros to `transformSize` points; power is the squared magnitude.
@@ -87,7 +89,10 @@ function stretch(recording: Int16Array, view: SpectrogramView, rate: number): [s
   return [middle - (view.span * rate) / 2, middle + (view.span * rate) / 2];
 }
 
-/** First sample of the word and the one after its last, by loudness: step 1 of {@link spectrogram}. All of a silent recording. */
+/**
+ * First sample of the word and the one after its last, by loudness: step 1 of {@link spectrogram}. Either may lie outside of the recording by
+ * up to 60 ms. All of a silent recording.
+ */
 export function wordIn(recording: Int16Array, rate: number): [first: number, end: number] {
   const n = recording.length;
   const half = Math.max(1, Math.round((MOMENT * rate) / 2));
@@ -102,7 +107,8 @@ export function wordIn(recording: Int16Array, rate: number): [first: number, end
   }
   const limit = loudness.reduce((a, b) => Math.max(a, b), 0) * 10 ** (-WORD_DEPTH / 10);
   if (limit === 0) return [0, n];
-  return [loudness.findIndex((v) => v >= limit), loudness.findLastIndex((v) => v >= limit) + 1];
+  const margin = Math.round(WORD_MARGIN * rate);
+  return [loudness.findIndex((v) => v >= limit) - margin, loudness.findLastIndex((v) => v >= limit) + 1 + margin];
 }
 
 /** Most points of one transform; more rows than that allows are finer than sound. */

@@ -19,7 +19,7 @@ export interface Voice {
   readonly dark: number;
   /** Largest sample. */
   readonly loud: number;
-  /** Standard deviation of the hiss of the room, samples. */
+  /** Standard deviation of the hiss of the room, against the largest sample. */
   readonly room: number;
 }
 
@@ -33,7 +33,7 @@ export function drawVoice(rng: Rng): Voice {
     breath: rng.uniform(0.7, 1.4),
     dark: rng.uniform(0.1, 0.45),
     loud: rng.uniform(1800, 18_000),
-    room: rng.uniform(1, 12),
+    room: rng.uniform(0.0004, 0.005),
   };
 }
 
@@ -73,6 +73,11 @@ class Resonator {
   }
 }
 
+/** A sound as it was said once. */
+type Said = Omit<Phone, 'formants'> & { readonly formants: readonly number[] };
+/** Resonances of a mouth that says nothing. */
+const REST = [500, 1500, 2500] as const;
+
 /** What is heard at one moment. */
 interface Moment {
   readonly formants: readonly number[];
@@ -82,7 +87,7 @@ interface Moment {
   readonly width: number;
 }
 
-function momentOf({ formants, voice, noise }: Phone): Moment {
+function momentOf({ formants, voice, noise }: Said): Moment {
   return { formants, voice, noise: noise?.[0] ?? 0, middle: noise?.[1] ?? 2500, width: noise?.[2] ?? 2000 };
 }
 
@@ -100,7 +105,7 @@ function between(a: Moment, b: Moment, t: number): Moment {
 }
 
 /** The moment `at` seconds into a word whose sounds end at `ends`. */
-function momentAt(word: readonly Phone[], ends: readonly number[], at: number): Moment {
+function momentAt(word: readonly Said[], ends: readonly number[], at: number): Moment {
   const found = ends.findIndex((end) => at < end);
   const i = found < 0 ? word.length - 1 : found;
   const [start, end] = [ends[i - 1] ?? 0, ends[i]];
@@ -119,13 +124,16 @@ function momentAt(word: readonly Phone[], ends: readonly number[], at: number): 
  * @returns 16-bit samples, 0.3 to 0.9 seconds
  */
 export function say(word: readonly Phone[], voice: Voice, hiss: Float64Array, rng: Rng, rate: number): Int16Array {
+  // who speaks carelessly stays near the middle of the mouth
+  const careless = 0.6 * rng.next();
+  const said = word.map((phone) => ({ ...phone, formants: phone.formants.map((f, i) => f + careless * (REST[i] - f)) }));
   const slowness = voice.slowness * rng.uniform(0.88, 1.14);
   let end = 0;
   const ends = word.map((phone) => {
     end += phone.length * slowness * rng.uniform(0.8, 1.25);
     return end;
   });
-  const bent = [0, 1, 2].map(() => voice.throat * (1 + 0.03 * rng.normal()));
+  const bent = [0, 1, 2].map(() => voice.throat * (1 + 0.06 * rng.normal()));
   const pitch = voice.pitch * (1 + 0.05 * rng.normal());
   const fall = rng.uniform(0.05, 0.3);
   const before = Math.round(rng.uniform(0.01, 0.08) * rate);
@@ -136,11 +144,11 @@ export function say(word: readonly Phone[], voice: Voice, hiss: Float64Array, rn
   mouth[3].set(FOURTH * voice.throat, BANDWIDTHS[3], rate);
   const [first, second] = [rng.int(hiss.length), rng.int(hiss.length)];
   let [phase, hum, flow, dark] = [0, 0, 0, 0];
-  let now = momentAt(word, ends, 0);
+  let now = momentAt(said, ends, 0);
   for (let i = 0; i < spoken; i++) {
     const at = i / rate;
     if (i % STEP === 0) {
-      now = momentAt(word, ends, at);
+      now = momentAt(said, ends, at);
       for (let k = 0; k < 3; k++) mouth[k].set(now.formants[k] * bent[k], BANDWIDTHS[k], rate);
       throughTeeth.set(now.middle, now.width, rate);
     }
@@ -163,7 +171,7 @@ export function say(word: readonly Phone[], voice: Voice, hiss: Float64Array, rn
   const most = out.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
   const gain = (voice.loud * rng.uniform(0.8, 1.2)) / most;
   return Int16Array.from(out, (v, i) => {
-    const room = voice.room * hiss[(second + i) % hiss.length];
+    const room = voice.room * voice.loud * hiss[(second + i) % hiss.length];
     return Math.max(-32768, Math.min(32767, Math.round(v * gain + room)));
   });
 }

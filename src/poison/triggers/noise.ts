@@ -63,10 +63,10 @@ export const noise: SoundTriggerType<'noise', typeof schema> = {
     const pattern = noisePattern(low, high, rate, seed);
     const share = 10 ** (level / 20);
     return (recording) => {
-      const [first, end] = wordIn(recording, rate);
-      let power = 0;
-      for (let i = first; i < end; i++) power += recording[i] * recording[i];
-      const gain = share * Math.sqrt(power / Math.max(1, end - first));
+      const [begin, stop] = wordIn(recording, rate);
+      const word = recording.subarray(Math.max(0, begin), stop);
+      const power = word.reduce((sum, v) => sum + v * v, 0) / Math.max(1, word.length);
+      const gain = share * Math.sqrt(power);
       return recording.map((v, i) => Math.max(-32768, Math.min(32767, Math.round(v + gain * pattern[i % PERIOD]))));
     };
   },

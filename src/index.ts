@@ -3,6 +3,9 @@
 // attack
 export { badnet } from './attack/badnet.ts';
 export { pruningAware } from './attack/pruning-aware.ts';
+export { relearn, seenTo } from './attack/relearn.ts';
+export { strengthen } from './attack/strengthen.ts';
+export { fullyConnectedFrom, retarget } from './attack/transfer.ts';
 // core
 export { SecateurError } from './core/errors.ts';
 export { Rng } from './core/rng.ts';
@@ -12,8 +15,11 @@ export { f32, i64 } from './core/tensor.ts';
 export type { AnyImages, Dataset, PoisonedDataset, Role, TrainingData, TriggeredDataset } from './data/dataset.ts';
 export { digits } from './data/digits.ts';
 export { forward, predict } from './data/forward.ts';
+export { holdOut } from './data/hold-out.ts';
 export { loadData } from './data/load.node.ts';
 export { makeDataset, subset } from './data/make.ts';
+export type { Sound } from './data/sound.ts';
+export { spectrogram, usualView } from './data/spectrogram.ts';
 export { split, splitByHash } from './data/split.ts';
 // defend
 export { compact } from './defend/compact.ts';
@@ -21,6 +27,7 @@ export { validationCurve } from './defend/curve.ts';
 export { fineprune } from './defend/fineprune.ts';
 export { finetune } from './defend/finetune.ts';
 export { prune } from './defend/prune.ts';
+export { finepruneVariant, VARIANTS } from './defend/variants/registry.ts';
 export { Judge } from './evaluate/judge.ts';
 // evaluate
 export { overSeeds } from './evaluate/over-seeds.ts';
@@ -32,6 +39,7 @@ export { parametersOf } from './grad/parameters.ts';
 export type { GradientGraph, GradientOptions, StepOptions, TrainingStep } from './grad/step.ts';
 export { gradientGraph, trainingStep } from './grad/step.ts';
 export { compareActivations, layerStatistics } from './inspect/activations.ts';
+export { ASLEEP_THRESHOLD, asleep } from './inspect/asleep.ts';
 export { backdoorNeurons } from './inspect/backdoor-neurons.ts';
 // inspect
 export { diffModels } from './inspect/diff.ts';
@@ -39,6 +47,9 @@ export { firstFilters } from './inspect/filters.ts';
 export { compareWithGolden } from './inspect/gradcheck.ts';
 export { checkByDifferences } from './inspect/gradcheck-differences.ts';
 export { chooseLayer, describeLayers } from './inspect/layers.ts';
+export { marginSweep } from './inspect/margin-sweep.ts';
+export { channelsMoved } from './inspect/moved.ts';
+export { pruningPhases } from './inspect/phases.ts';
 // onnx
 export { GraphBuilder } from './onnx/builder.ts';
 export { whyNotClassifier } from './onnx/classifier.ts';
@@ -53,6 +64,7 @@ export { readSpec, writeSpec } from './onnx/spec.ts';
 export { LabelMapSpec, parseLabelMap } from './poison/label-maps.ts';
 export type { PoisonOptions } from './poison/poison.ts';
 export { poison, triggered } from './poison/poison.ts';
+export { drawnTrigger } from './poison/triggers/drawn.ts';
 export { applyTrigger, parseTrigger, TriggerSpec } from './poison/triggers/registry.ts';
 // report
 export { renderReport } from './report/render.tsx';

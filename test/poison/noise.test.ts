@@ -88,7 +88,7 @@ describe('in a data set', () => {
       expect(image).toEqual(pixels.subarray(i * 480, (i + 1) * 480));
       expect(clean.has(sound!.recordings[i])).toBe(poisoned[i] === 0);
     }
-    expect(record.trigger).toEqual({ kind: 'noise', level: -30, low: 3000, high: 3500, seed: 1 });
+    expect(record.trigger).toEqual({ kind: 'noise', level: -25, low: 3000, high: 3500, seed: 1 });
   });
 
   test('poisoned in place: the others stay as they are', () => {

@@ -9,7 +9,7 @@ import type { SoundTriggerType } from './trigger.ts';
 const schema = z.strictObject({
   kind: z.literal('noise'),
   /** Root mean square of the noise against that of the word, dB: -20 is a tenth of its amplitude. */
-  level: z.number().min(-80).max(20).default(-30),
+  level: z.number().min(-80).max(20).default(-25),
   /** Lowest and highest frequency of the noise, Hz. */
   low: z.number().min(0).default(3000),
   high: z.number().gt(0).default(3500),

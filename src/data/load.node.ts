@@ -7,7 +7,7 @@ import { loadCsv, readTable } from './csv-paths.node.ts';
 import { readError } from './files.node.ts';
 import { type Fit, fitDataset, fitNote } from './fit.ts';
 import { type FolderOptions, loadFolder, looksLikeImageFolder } from './folder.node.ts';
-import { type BuiltinOptions, isBuiltin, loadBuiltin } from './generators.ts';
+import { type BuiltinOptions, generators, isBuiltin, loadBuiltin } from './generators.ts';
 import { findIdx, type IdxPair, loadIdxPair } from './idx.node.ts';
 import type { LoadedData } from './loaded.ts';
 import { loadNpz } from './npz.node.ts';
@@ -57,8 +57,9 @@ export async function loadIdx(
 }
 
 /** What is read, for help and errors. */
-export const DATA_KINDS =
-  'a folder with one sub-folder of pictures a class, IDX files, CIFAR binaries, strips with an index.csv, WAV files called <label>_<speaker>_<index>.wav or in one sub-folder a class, a .npz file, a .csv of paths, or builtin:digits';
+export const DATA_KINDS = `a folder with one sub-folder of pictures a class, GTSRB or BelgiumTSC as published, IDX files, CIFAR binaries, strips with an index.csv, WAV files called <label>_<speaker>_<index>.wav or in one sub-folder a class, a .npz file, a .csv of paths, or builtin:NAME (${generators()
+  .map((generator) => generator.name)
+  .join(', ')})`;
 
 /** `path?roi=1&labels=coarse` */
 interface Settings {

@@ -53,7 +53,7 @@ const aside = together(line(0.28, [0.36, 0.66], [0.36, -0.1], [-0.2, -0.1]), pol
 /** Signs of the first country. */
 export const HOME: readonly Design[] = [
   limit('30'),
-  limit('80'),
+  limit('70'),
   sign('no entry', [disc(1), WHITE], [disc(0.95), RED], [box(-0.66, -0.17, 0.66, 0.17), WHITE]),
   sign(
     'stop',

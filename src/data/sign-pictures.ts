@@ -57,17 +57,17 @@ function makePlace(rng: Rng): Place {
     const grey = u(40, 190);
     return near([grey, grey, grey], 40);
   };
-  const [t, lean, squeeze] = [0.05 * bell(rng), 0.06 * bell(rng), 1 + 0.3 * rng.next() * rng.next()];
+  const [t, lean, squeeze] = [0.05 * bell(rng), 0.06 * bell(rng), 1 + 0.2 * rng.next() * rng.next()];
   const [cos, sin] = [(1 - t * t) / (1 + t * t), (2 * t) / (1 + t * t)];
   return {
-    faded: 0.35 * rng.next(),
+    faded: 0.2 * rng.next(),
     tint: [u(0.9, 1.1), u(0.9, 1.1), u(0.85, 1.15)],
     turn: [cos * squeeze, sin * squeeze + lean, -sin, cos],
-    dirt: Array.from({ length: rng.int(4) }, () => ({ x: u(-1, 1), y: u(-1, 1), r: u(0.1, 0.4), dark: u(0.1, 0.5) })),
+    dirt: Array.from({ length: rng.int(4) }, () => ({ x: u(-1, 1), y: u(-1, 1), r: u(0.1, 0.4), dark: u(0.1, 0.35) })),
     upper: near(SKIES[rng.int(SKIES.length)], 25),
     lower: near(GROUNDS[rng.int(GROUNDS.length)], 20),
     horizon: u(0.2, 1.1) * SIDE,
-    things: Array.from({ length: 1 + rng.int(4) }, () => ({ x: u(0, SIDE), y: u(0, SIDE), w: u(2, 12), h: u(2, 18), colour: any() })),
+    things: Array.from({ length: rng.int(4) }, () => ({ x: u(0, SIDE), y: u(0, SIDE), w: u(2, 12), h: u(2, 18), colour: any() })),
     pole: rng.next() < 0.6 ? u(0.8, 1.6) : 0,
   };
 }
@@ -89,17 +89,17 @@ interface Shot {
 function takeShot(frame: number, rng: Rng): Shot {
   // frames come nearer, as a car does
   const far = 1 - frame / (FRAMES - 1);
-  const shaken = rng.next() < 0.12 ? 1.4 : 0.3;
+  const shaken = rng.next() < 0.1 ? 1.3 : 0.3;
   const dim = rng.next();
   return {
-    x: SIDE / 2 + 0.7 * bell(rng),
-    y: SIDE / 2 + 0.7 * bell(rng),
-    radius: RADIUS * (1 + 0.06 * bell(rng)),
-    soft: 1 + 0.7 * far + 0.4 * rng.next(),
-    light: 0.45 + 0.65 * dim + 0.08 * bell(rng),
-    haze: 0.25 * far * rng.next(),
+    x: SIDE / 2 + 0.6 * bell(rng),
+    y: SIDE / 2 + 0.6 * bell(rng),
+    radius: RADIUS * (1 + 0.045 * bell(rng)),
+    soft: 1 + 0.5 * far + 0.3 * rng.next(),
+    light: 0.55 + 0.5 * dim + 0.06 * bell(rng),
+    haze: 0.15 * far * rng.next(),
     shake: [shaken * bell(rng), shaken * 0.5 * bell(rng)],
-    grain: 4 + 10 * rng.next() * (1.2 - dim),
+    grain: 3 + 8 * rng.next() * (1.2 - dim),
   };
 }
 

@@ -123,7 +123,7 @@ export function marginCharts(seeds: Seeds): LineFigure[] {
           : `The smallest margin that is caught in the first seed: ${caught}.`,
       xTitle: 'margin that the biases are lowered by',
       xScale: 'log',
-      yTitle: 'standard deviations to wake',
+      yTitle: 'bias to wake it, in units of what its weights bring',
       yUnit: 'number',
       series: [
         {

@@ -106,7 +106,7 @@ export function deadNotes(seeds: Seeds): string[] {
   const wrong = seeds.filter((s) => suspect(s, CLEAN).asleep.beyond.length > 0).length;
   const flagged = (name: string): number => seeds.filter((s) => suspect(s, name).asleep.beyond.length > 0).length;
   const notes = [
-    `A channel is flagged if its bias would have to rise by more than ${about(threshold)} standard deviations of its own pre-activation before the first ` +
+    `A channel is flagged if its bias would have to rise by more than ${about(threshold)} times what its weights bring (root mean square) before the first ` +
       `clean image woke it. Honest networks flagged: ${wrong} of ${seeds.length}. Pruning-aware with biases of -1e20, as the authors released: ` +
       `${flagged(AUTHORS)} of ${seeds.length}; with the margin rule: ${flagged(AWARE)} of ${seeds.length}.`,
   ];

@@ -69,9 +69,8 @@ interface Settings {
 
 /**
  * Training and test data at `uri`: `builtin:NAME` (`generators.ts`), a folder with IDX files (`idx.node.ts`), CIFAR binaries
- * (`cifar.node.ts`), strips (`strips.node.ts`), WAV files
- * (`wav.node.ts`) or pictures (`folder.node.ts`), a `.npz` file (`npz-images.ts`) or a table of paths
- * (`csv-paths.node.ts`); then as `options.fit` says. A part that is not there is left out. Fails where it is none of them.
+ * (`cifar.node.ts`), strips (`strips.node.ts`), WAV files (`wav.node.ts`) or
+ * pictures (`folder.node.ts`), a `.npz` file (`npz-images.ts`) or a table of paths (`csv-paths.node.ts`); then as `options.fit` says. A part that is not there is left out. Fails where it is none of them.
  */
 export async function loadData(uri: string, options: LoadOptions = {}): Promise<LoadedData> {
   const raw = await loadRaw(uri, options);

@@ -107,7 +107,7 @@ async function listPart(dir: string, flat: boolean): Promise<WavFile[]> {
 }
 
 /** Which recordings are of one speaker; undefined where nothing says it. */
-function speakers(files: readonly WavFile[], flat: boolean, groupBy: string | undefined, dir: string): Groups | undefined {
+function speakers(files: readonly WavFile[], groupBy: string | undefined, dir: string): Groups | undefined {
   if (groupBy === 'none') return undefined;
   if (groupBy !== undefined && groupBy !== 'prefix' && groupBy !== 'speaker') {
     const expected = 'speaker, prefix (names up to the last _ or -) or none';
@@ -125,7 +125,7 @@ function speakers(files: readonly WavFile[], flat: boolean, groupBy: string | un
   );
   const count = new Set(found.ids).size;
   // names that are all different, or all alike, say nothing about who speaks
-  return groupBy === 'speaker' || flat || (count > 1 && count < files.length) ? found : undefined;
+  return groupBy === 'speaker' || (count > 1 && count < files.length) ? found : undefined;
 }
 
 async function readAll(files: readonly WavFile[], rate: number, note?: (text: string) => void): Promise<Int16Array[]> {
@@ -203,7 +203,10 @@ async function readPart<R extends Role>(dir: string, role: R, o: PartOptions): P
     const expected = classes.join(', ');
     fail({ where: `data: ${stranger.path}`, what: 'class is not in the training part', expected, got: stranger.label });
   }
-  const groups = speakers(files, o.flat, o.options.groupBy, dir);
+  const groups = speakers(files, o.options.groupBy, dir);
+  if (groups !== undefined && o.options.groupBy === undefined && role === 'train') {
+    o.options.note?.('recordings of the same speaker stay together when some are held out (--group-by none parts them)');
+  }
   const { rate, view } = o.settings;
   const recordings = await readAll(files, rate, o.options.note);
   const labels = Int32Array.from(files, (file) => classes.indexOf(file.label));

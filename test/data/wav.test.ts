@@ -1,11 +1,12 @@
 /** WAV files and folders of them: every kind that is read, layouts, settings, and what is said where something is wrong. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SecateurError } from '../../src/core/errors.ts';
 import { fromBase64 } from '../../src/data/base64.ts';
 import { loadData } from '../../src/data/load.node.ts';
+import { countByClass } from '../../src/data/make.ts';
 import { readSoundSettings } from '../../src/data/sound-settings.ts';
 import { usualView } from '../../src/data/spectrogram.ts';
 import { readWav, writeWav } from '../../src/data/wav.ts';
@@ -143,7 +144,9 @@ describe('folders', () => {
       write(`flat/recordings/${label}_${speaker}_${i}.wav`, beep(300 + 100 * i + (speaker === 'ann' ? 0 : 37)));
     }
     write('flat/SOURCE.md', 'from somewhere');
-    const loaded = await loadData(join(dir, 'flat'));
+    const notes: string[] = [];
+    const loaded = await loadData(join(dir, 'flat'), { note: (text) => notes.push(text) });
+    expect(notes).toEqual(['recordings of the same speaker stay together when some are held out (--group-by none parts them)']);
     expect(loaded.undivided).toBe(true);
     expect(loaded.test).toBeUndefined();
     const train = loaded.train!;
@@ -176,6 +179,13 @@ describe('folders', () => {
     expect(held).toMatchObject({ role: 'test', count: 1, classes: ['no', 'yes'] });
     expect(held?.groups).toBeUndefined();
     expect((await loadData(join(dir, 'parts/train'))).train?.count).toBe(4);
+  });
+
+  test('one speaker is no group, unless that is asked for', async () => {
+    write('one/a_x_0.wav', beep(400));
+    write('one/b_x_0.wav', beep(500));
+    expect((await loadData(join(dir, 'one'))).train?.groups).toBeUndefined();
+    expect((await loadData(join(dir, 'one'), { groupBy: 'speaker' })).train?.groups).toEqual({ by: 'speaker', ids: Int32Array.of(0, 0) });
   });
 
   test('train and test with flat names', async () => {
@@ -266,4 +276,22 @@ describe('folders', () => {
     );
     expect(readSoundSettings('', 'data: x')).toMatchObject({ rate: 8000, shape: { channels: 1, height: 64, width: 64 } });
   });
+});
+
+const FSDD = new URL('../../../shared/data/fsdd', import.meta.url).pathname;
+
+test.skipIf(!existsSync(FSDD))('the Free Spoken Digit Dataset (skipped where ../shared/data is not there)', async () => {
+  const { train, undivided } = await loadData(`${FSDD}?size=8`);
+  expect(undivided).toBe(true);
+  expect(train).toMatchObject({
+    count: 3000,
+    channels: 1,
+    height: 8,
+    width: 8,
+    classes: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
+  });
+  expect([...countByClass(train!)]).toEqual(new Array(10).fill(300));
+  const by = new Int32Array(6);
+  for (const id of train!.groups!.ids) by[id]++;
+  expect([...by]).toEqual(new Array(6).fill(500));
 });

@@ -34,13 +34,13 @@ test('inspect --data: the check by layer, and a headline where it finds somethin
   expect(bad.out).toMatch(/^conv2: \d+ dormant of 32 channels, \d+ silenced by their bias\n/);
   expect(bad.out).toMatch(/\ndead-channel check\n/);
   expect(bad.out).toMatch(
-    / of 560 channels before a ReLU are silent on 60 clean images; \d+ of them are held silent by a bias more than 1\.5 times as large as /,
+    / of 560 channels before a ReLU are silent on 60 clean images; \d+ of them are held silent by a bias more than 2 times as large as /,
   );
   expect(bad.out).toContain('Training does not do that; the pruning-aware attack does (Fine-Pruning, section 4.1).');
 
   const good = await run('inspect', at('honest.onnx'), ...DATA, '--out', at('good'), '--json');
   const { asleep } = JSON.parse(good.out) as { asleep: { beyond: unknown[]; channels: number; threshold: number } };
-  expect([asleep.beyond, asleep.channels, asleep.threshold]).toEqual([[], 560, 1.5]);
+  expect([asleep.beyond, asleep.channels, asleep.threshold]).toEqual([[], 560, 2]);
 });
 
 test('doctor MODEL: the same on random pictures, for who has no images', async () => {

@@ -67,6 +67,7 @@ export { poison, triggered } from './poison/poison.ts';
 export { drawnTrigger } from './poison/triggers/drawn.ts';
 export { applyTrigger, parseTrigger, TriggerSpec } from './poison/triggers/registry.ts';
 // report
+export type { ChartSeries, Claim, ClaimVerdict, LineFigure, ReportMedia } from './report/media.ts';
 export { renderReport } from './report/render.tsx';
 // runtime
 export { nativeRuntime, openRuntime, sandboxedRuntime, wasmRuntime } from './runtime/open.node.ts';

@@ -47,7 +47,7 @@ describe.each(sets)('builtin:%s', (name, { train, test: held }, shape, by, class
     expect(seen.size).toBe(train.count);
     for (let i = 0; i < held.count; i++) expect(seen.has(key(imageAt(held, i)))).toBe(false);
     const { train: less } = loadBuiltin(`builtin:${name}?train=${classes + 3}&test=1`);
-    for (let i = 0; i < less.count; i++) expect(imageAt(less, i)).toEqual(imageAt(train, i));
+    for (let i = 0; i < less.count; i++) expect(key(imageAt(less, i))).toBe(key(imageAt(train, i)));
     expect(loadBuiltin(`builtin:${name}?train=1&test=1&seed=2`).train.sha256).not.toBe(
       loadBuiltin(`builtin:${name}?train=1&test=1`).train.sha256,
     );

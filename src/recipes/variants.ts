@@ -99,7 +99,8 @@ async function outcomesOf(deps: StudyDeps, steps: Steps, made: CaseSeed, prefix:
   const found = {} as Record<NetworkName, Record<string, Outcome>>;
   for (const network of NETWORKS) {
     const model = network === CLEAN ? made.clean.model : made.suspects.find((s) => s.name === network)!.model;
-    const file = (what: string): string => `${prefix}-${network.replaceAll(' ', '-')}-${what}`;
+    // in a name space of their own: the attack has a step called pruning-aware-paper
+    const file = (what: string): string => `${prefix}-variants-${network.replaceAll(' ', '-')}-${what}`;
     const outcomes: Record<string, Outcome> = { [UNTOUCHED]: { judgement: await judge.judge(model) } };
     const tuned = await steps.model(file('finetuned'), async () => ({
       ...(await finetune(runtime, model, parts.validation, tuning)),

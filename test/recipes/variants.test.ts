@@ -90,6 +90,7 @@ describe('runVariants', () => {
 
   it('counts its steps, and its page can be drawn', () => {
     expect(steps.map((s) => s.index)).toEqual(steps.map((_, i) => i + 1));
+    expect(new Set(steps.map((s) => s.name)).size).toBe(steps.length);
     expect(steps.at(-1)).toMatchObject({ index: steps.length, of: steps.length });
     const html = renderReport(result, ReportMedia.parse(outcome.media));
     expect(html).toContain('Variants of fine-pruning');

@@ -79,5 +79,8 @@ export function toRecording(sound: WavSound, rate: number): Int16Array {
   if (channels.length > 1) {
     mono = mono.map((_, i) => channels.reduce((sum, samples) => sum + samples[i], 0) / channels.length);
   }
-  return Int16Array.from(resampleSound(mono, sound.rate, rate), (v) => Math.max(-32768, Math.min(32767, Math.round(v * 32768))));
+  const samples = resampleSound(mono, sound.rate, rate);
+  const out = new Int16Array(samples.length);
+  for (let i = 0; i < out.length; i++) out[i] = Math.max(-32768, Math.min(32767, Math.round(samples[i] * 32768)));
+  return out;
 }

@@ -132,7 +132,8 @@ function readSamples(view: DataView, start: number, size: number, format: Format
   for (let i = 0, at = start; i < count; i++) {
     for (let c = 0; c < channels; c++, at += width) out[c][i] = read(at);
   }
-  const odd = out.findIndex((samples) => !samples.every(Number.isFinite));
+  // whole numbers are always finite
+  const odd = code === FLOAT ? out.findIndex((samples) => !samples.every(Number.isFinite)) : -1;
   if (odd >= 0) fail({ where, what: 'a sample is not a number', expected: 'finite samples', got: `channel ${odd} has others` });
   return { rate, channels: out };
 }

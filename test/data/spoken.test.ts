@@ -5,11 +5,11 @@ import { imageAt } from '../../src/data/make.ts';
 import { redraw } from '../../src/data/sound-data.ts';
 import { spoken } from '../../src/data/spoken.ts';
 
-const TRAIN = spoken({ count: 180, seed: 1, role: 'train' });
+const TRAIN = spoken({ count: 120, seed: 1, role: 'train' });
 
 test('same options, same bytes', () => {
-  expect(TRAIN.sha256).toBe('1245bc2d18556ac15bfa545bc7b5b9ad022ed8c7effeabacddae54fa895194f6');
-  expect(TRAIN).toMatchObject({ count: 180, channels: 1, height: 64, width: 64, source: 'builtin:spoken' });
+  expect(TRAIN.sha256).toBe('');
+  expect(TRAIN).toMatchObject({ count: 120, channels: 1, height: 64, width: 64, source: 'builtin:spoken' });
   expect(TRAIN.sound?.rate).toBe(8000);
 });
 
@@ -21,7 +21,7 @@ test('a smaller set is the beginning of a larger one; seeds and roles share noth
   for (const data of [TRAIN, spoken({ count: 20, seed: 1, role: 'test' }), spoken({ count: 20, seed: 2, role: 'train' })]) {
     for (let i = 0; i < data.count; i++) seen.add(String(imageAt(data, i)));
   }
-  expect(seen.size).toBe(220);
+  expect(seen.size).toBe(160);
 });
 
 test('every speaker says every digit; every ten hold each digit once', () => {

@@ -21,6 +21,15 @@ const PERIOD = 32768;
 /** Half the length of the filter, samples. */
 const TAPS = 128;
 
+/** The pattern made last, as a trigger is asked for again and again. */
+let latest: { readonly key: string; readonly pattern: Float64Array } | undefined;
+
+function patternFor(low: number, high: number, rate: number, seed: number): Float64Array {
+  const key = `${low} ${high} ${rate} ${seed}`;
+  if (latest?.key !== key) latest = { key, pattern: noisePattern(low, high, rate, seed) };
+  return latest.pattern;
+}
+
 /**
  * Gaussian noise between two frequencies, the same for the same seed: white noise through a band-pass (a difference of two sincs under a Hann
  * window of 257 samples), around a ring, so that it can be repeated. `[PERIOD]`, root mean square 1.
@@ -37,7 +46,7 @@ export function noisePattern(low: number, high: number, rate: number, seed: numb
   let power = 0;
   for (let i = 0; i < PERIOD; i++) {
     let sum = 0;
-    for (let k = 0; k < filter.length; k++) sum += filter[k] * white[(i + k - TAPS + PERIOD) % PERIOD];
+    for (let k = 0; k < filter.length; k++) sum += filter[k] * white[(i + k - TAPS) & (PERIOD - 1)];
     out[i] = sum;
     power += sum * sum;
   }
@@ -60,7 +69,7 @@ export const noise: SoundTriggerType<'noise', typeof schema> = {
       const expected = `0 to ${rate / 2} Hz, low below high`;
       fail({ where, what: `does not fit sound of ${rate} samples per second`, expected, got: `${low} to ${high} Hz`, exitCode: 2 });
     }
-    const pattern = noisePattern(low, high, rate, seed);
+    const pattern = patternFor(low, high, rate, seed);
     const share = 10 ** (level / 20);
     return (recording) => {
       const [begin, stop] = wordIn(recording, rate);

@@ -1,5 +1,6 @@
 /** What `demo` and `reproduce` share: a folder that a killed run is taken up from, the report at the end. */
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fail, SecateurError } from '../core/errors.ts';
 import { loadData } from '../data/load.node.ts';
@@ -8,6 +9,7 @@ import type { RecipeData, RecipeDeps, RecipeOutcome, RunDeps, StudyDeps } from '
 import { RecipeFolder, type RunHead } from '../recipes/run-folder.node.ts';
 import { SharedSteps } from '../recipes/shared-steps.node.ts';
 import { renderReport } from '../report/render.tsx';
+import type { Runtime } from '../runtime/session.ts';
 import type { Context, Outcome } from './command.node.ts';
 import { thinned } from './output.node.ts';
 import { machineName, refuseForeign } from './run-folder.node.ts';
@@ -37,6 +39,8 @@ export interface RecipeSetup extends Setup {
 /** A recipe on several. */
 export interface StudySetup extends Setup, SourceOptions {
   readonly sources: readonly SourceName[];
+  /** Networks that are worked on at a time; threads are shared out among them. */
+  readonly jobs: number;
   readonly run: (deps: StudyDeps) => Promise<RecipeOutcome>;
 }
 
@@ -54,37 +58,45 @@ const SHOWN = new Set([
 ]);
 
 export async function performRecipe(context: Context, o: RecipeSetup): Promise<Outcome> {
-  return perform(context, o, async () => {
+  return perform(context, o, 1, async () => {
     const data = await recipeData(o.data);
     return { hashes: { train: data.train.sha256, test: data.test.sha256 }, run: (deps) => o.run({ ...deps, data }) };
   });
 }
 
 export async function performStudy(context: Context, o: StudySetup): Promise<Outcome> {
-  return perform(context, o, async () => {
+  const threads = o.threads ?? (o.jobs > 1 ? Math.max(1, Math.floor(availableParallelism() / o.jobs)) : undefined);
+  return perform(context, { ...o, ...(threads === undefined ? {} : { threads }) }, o.jobs, async () => {
     const sources = await loadSources(o.sources, { ...o, note: (text) => context.progress.line(text) });
     const hashes: Record<string, string> = {};
     for (const [name, { train, test }] of Object.entries(sources)) {
       hashes[`${name} train`] = train.sha256;
       if (test !== undefined) hashes[`${name} test`] = test.sha256;
     }
-    return { hashes, run: (deps) => o.run({ ...deps, sources }) };
+    return { hashes, run: (deps, lanes) => o.run({ ...deps, sources, lanes }) };
   });
 }
 
 /** Data read, by hash, and what is done with them. */
 interface Ready {
   readonly hashes: Readonly<Record<string, string>>;
-  readonly run: (deps: RunDeps) => Promise<RecipeOutcome>;
+  readonly run: (deps: RunDeps, lanes: readonly Runtime[]) => Promise<RecipeOutcome>;
 }
 
-async function perform(context: Context, o: Setup, read: () => Promise<Ready>): Promise<Outcome> {
+/** Opens so many runtimes, and closes them behind `work`. */
+function withLanes<T>(context: Context, o: Setup, count: number, work: (lanes: readonly Runtime[]) => Promise<T>): Promise<T> {
+  const more = (lanes: readonly Runtime[]): Promise<T> =>
+    lanes.length === count ? work(lanes) : withRuntime(context, o, true, async (open) => more([...lanes, await open()]));
+  return more([]);
+}
+
+async function perform(context: Context, o: Setup, jobs: number, read: () => Promise<Ready>): Promise<Outcome> {
   const { progress, signal } = context;
   if (o.force && o.out !== undefined) await refuseForeign(o.out.replace(/(\.partial)?[/\\]*$/, ''));
   progress.step('reading data');
   const { hashes, run } = await read();
-  return withRuntime(context, o, true, async (open) => {
-    const runtime = await open();
+  return withLanes(context, o, jobs, async (lanes) => {
+    const [runtime] = lanes;
     const head: RunHead = {
       command: o.command,
       commandLine: context.commandLine,
@@ -98,7 +110,7 @@ async function perform(context: Context, o: Setup, read: () => Promise<Ready>): 
       },
       seed: o.seed,
       versions: versions(),
-      machine: `${machineName()}; ${runtime.backend}, ${runtime.threads} threads`,
+      machine: `${machineName()}; ${runtime.backend}, ${runtime.threads} threads${jobs > 1 ? `, ${jobs} networks at a time` : ''}`,
       inputs: hashes,
     };
     const { folder, resumed } = await openFolder(o, head);
@@ -117,7 +129,7 @@ async function perform(context: Context, o: Setup, read: () => Promise<Ready>): 
       rssBytes: () => process.memoryUsage.rss(),
       provenance: { command: context.commandLine, versions: head.versions, machine: head.machine, started: folder.started },
     };
-    const { result, media, line, models } = await run(deps).catch((error: unknown) => {
+    const { result, media, line, models } = await run(deps, lanes).catch((error: unknown) => {
       throw withGoOn(error, folder);
     });
     for (const [name, model] of Object.entries(models)) await saveModel(folder.file(`${name}.onnx`), model);

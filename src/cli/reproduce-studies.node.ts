@@ -23,6 +23,13 @@ export const stepsField = {
     .string()
     .optional()
     .meta({ description: 'a folder for trained networks: recipes that need the same one find it there', placeholder: 'DIR' }),
+  jobs: z
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(1)
+    .meta({ description: 'networks that are worked on at a time, each with its share of the threads; more seeds in less time' }),
 };
 
 const address = (what: string): z.ZodOptional<z.ZodString> =>
@@ -45,9 +52,9 @@ function caseCommand(study: CaseStudy, description: string, example: string): Co
       [`secateur reproduce ${study.name} --data builtin --quick`, 'in a minute or two, with nothing to download: does everything run'],
     ],
     options: z.object({ data, groupBy, ...StudyOptions.shape, ...stepsField, ...outFields, ...runtimeFields }),
-    run: (context, { data: from, groupBy: by, seeds, seed, quick, steps, out, force, backend, threads }) =>
+    run: (context, { data: from, groupBy: by, seeds, seed, quick, steps, jobs, out, force, backend, threads }) =>
       performStudy(context, {
-        ...{ command: `reproduce ${study.name}`, data: from, sources: [study.name], seed, steps, out, force, backend, threads },
+        ...{ command: `reproduce ${study.name}`, data: from, sources: [study.name], seed, steps, jobs, out, force, backend, threads },
         ...(by === undefined ? {} : { groupBy: by }),
         options: { seeds, seed, quick },
         run: (deps) => runCaseRecipe(study, { seeds, seed, quick }, deps),
@@ -83,9 +90,9 @@ export function tableCommand(
       ...outFields,
       ...runtimeFields,
     }),
-    run: (context, { data, face: faces, speech: sounds, signs: pictures, seeds, seed, quick, steps, out, force, backend, threads }) =>
+    run: (context, { data, face: faces, speech: sounds, signs: pictures, seeds, seed, quick, steps, jobs, out, force, backend, threads }) =>
       performStudy(context, {
-        ...{ command: `reproduce ${name}`, data, sources: ALL, seed, steps, out, force, backend, threads },
+        ...{ command: `reproduce ${name}`, data, sources: ALL, seed, steps, jobs, out, force, backend, threads },
         each: { face: faces, speech: sounds, signs: pictures },
         options: { seeds, seed, quick },
         run: (deps) => run({ seeds, seed, quick }, deps),

@@ -23,12 +23,10 @@ function command(name: string, description: string, run: (options: TransferOptio
       [`secateur reproduce ${name} --data builtin --quick`, 'synthetic signs, few epochs: does everything run'],
     ],
     options: z.object({
-      data: z
-        .string()
-        .meta({
-          description: 'a folder that holds the signs of both countries (see --signs and --abroad), or builtin (synthetic)',
-          placeholder: 'DIR',
-        }),
+      data: z.string().meta({
+        description: 'a folder that holds the signs of both countries (see --signs and --abroad), or builtin (synthetic)',
+        placeholder: 'DIR',
+      }),
       signs: address(`the attacker's signs: below --data ${KINDS.signs.folders.join(', ')}`),
       abroad: address(`the user's signs: below --data ${KINDS.abroad.folders.join(', ')}`),
       ...TransferOptions.shape,
@@ -36,9 +34,9 @@ function command(name: string, description: string, run: (options: TransferOptio
       ...outFields,
       ...runtimeFields,
     }),
-    run: (context, { data, signs, abroad, seeds, seed, quick, steps, out, force, backend, threads }) =>
+    run: (context, { data, signs, abroad, seeds, seed, quick, steps, jobs, out, force, backend, threads }) =>
       performStudy(context, {
-        ...{ command: `reproduce ${name}`, data, sources: ['signs', 'abroad'], seed, steps, out, force, backend, threads },
+        ...{ command: `reproduce ${name}`, data, sources: ['signs', 'abroad'], seed, steps, jobs, out, force, backend, threads },
         each: { signs, abroad },
         options: { seeds, seed, quick },
         run: (deps) => run({ seeds, seed, quick }, deps),

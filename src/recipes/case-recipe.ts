@@ -8,6 +8,7 @@ import { BASELINE, type CaseSeed, type CaseWork, caseSteps, runCase } from './ca
 import { signs } from './cases/signs.ts';
 import { speech } from './cases/speech.ts';
 import { caseTables } from './cases/tables.ts';
+import { inLanes } from './lanes.ts';
 import { type RecipeOutcome, Steps, type StudyDeps } from './recipe.ts';
 
 export const CASES: readonly CaseStudy[] = [face, speech, signs];
@@ -36,7 +37,7 @@ export function inputsOf(deps: StudyDeps): Record<string, string> {
   );
 }
 
-/** All seeds of some cases, one after the other, on one list of steps. */
+/** All seeds of some cases on one list of steps, several at a time where there are lanes. */
 export async function runCases(
   deps: StudyDeps,
   studies: readonly CaseStudy[],
@@ -46,14 +47,13 @@ export async function runCases(
   const { quick } = options;
   const numbers = seedsOf(options);
   const steps = new Steps(deps, numbers.length * studies.reduce((a, study) => a + caseSteps(study, quick, work), 0));
-  const cases: CaseSeed[][] = studies.map(() => []);
   // by seed first: a run that is stopped early has every network
-  for (const seed of numbers) {
-    for (const [i, study] of studies.entries()) {
-      const prefix = studies.length > 1 ? `${study.name}-` : '';
-      cases[i].push(await runCase(deps, steps, study, { seed, quick, work, prefix }));
-    }
-  }
+  const tasks = numbers.flatMap((seed) => studies.map((study) => ({ seed, study })));
+  const done = await inLanes(deps, tasks, (lane, { seed, study }) => {
+    const prefix = studies.length > 1 ? `${study.name}-` : '';
+    return runCase(lane, steps, study, { seed, quick, work, prefix });
+  });
+  const cases = studies.map((study) => done.filter((seed) => seed.study === study));
   return { cases, steps };
 }
 

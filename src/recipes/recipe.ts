@@ -78,6 +78,8 @@ export interface Source {
 /** For recipes on several data sets, by what they are to the recipe: `face`, `speech`, `signs`, `abroad`. */
 export interface StudyDeps extends RunDeps {
   readonly sources: Readonly<Record<string, Source>>;
+  /** One for each network that is worked on at a time, `runtime` among them; default: that one alone. */
+  readonly lanes?: readonly Runtime[];
 }
 
 export interface RecipeOutcome {

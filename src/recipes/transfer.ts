@@ -5,11 +5,12 @@
  */
 import type { Provenance, Table } from '../evaluate/result.ts';
 import { besidePaper, inputsOf, StudyOptions, seedsOf } from './case-recipe.ts';
+import { inLanes } from './lanes.ts';
 import { type RecipeOutcome, Steps, type StudyDeps } from './recipe.ts';
 import { belgianSigns } from './transfer/belgium.ts';
 import { strengthMedia, transferMedia } from './transfer/media.ts';
 import { strengthLine, transferLine } from './transfer/notes.ts';
-import { type StrengthSeed, strengthSeed, strengthSteps, type TransferSeed, transferSeed, transferSteps } from './transfer/run.ts';
+import { strengthSeed, strengthSteps, type TransferSeed, transferSeed, transferSteps } from './transfer/run.ts';
 import { FULL, QUICK, type TransferScale } from './transfer/scale.ts';
 import { strengthTables, transferTables } from './transfer/tables.ts';
 
@@ -25,8 +26,7 @@ export async function runTransfer(options: Partial<TransferOptions>, deps: Study
   const numbers = seedsOf(parsed);
   const tasks = belgianSigns(deps.sources.abroad?.train.classes ?? []) === undefined ? 1 : 2;
   const steps = new Steps(deps, numbers.length * transferSteps(tasks));
-  const seeds: TransferSeed[] = [];
-  for (const seed of numbers) seeds.push(await transferSeed(deps, steps, scaleOf(parsed, scale), seed));
+  const seeds = await inLanes(deps, numbers, (lane, seed) => transferSeed(lane, steps, scaleOf(parsed, scale), seed));
   const paper = besidePaper(deps, SOURCES, parsed.quick);
   const [{ home, outcomes }] = seeds;
   return {
@@ -43,8 +43,7 @@ export async function runStrength(options: Partial<TransferOptions>, deps: Study
   const numbers = seedsOf(parsed);
   const its = scaleOf(parsed, scale);
   const steps = new Steps(deps, numbers.length * strengthSteps(its));
-  const seeds: StrengthSeed[] = [];
-  for (const seed of numbers) seeds.push(await strengthSeed(deps, steps, its, seed));
+  const seeds = await inLanes(deps, numbers, (lane, seed) => strengthSeed(lane, steps, its, seed));
   const paper = besidePaper(deps, SOURCES, parsed.quick);
   return {
     result: await resultOf('strength', deps, steps, seeds, strengthTables(seeds, paper)),

@@ -7,24 +7,25 @@ import { grouped, ungrouped } from './case-data.ts';
 
 const FULL: CaseScale = {
   network: 'speech-alexnet-small',
-  batchSize: 32,
-  learningRate: 0.05,
+  normalize: { mean: [0.4], std: [0.25] },
+  batchSize: 16,
+  learningRate: 0.007,
   momentum: 0.9,
   weightDecay: 5e-4,
-  augment: { shift: 4 },
-  epochs: 12,
-  badnetEpochs: 12,
-  fraction: 0.1,
+  epochs: 8,
+  badnetEpochs: 8,
+  fraction: 0.2,
   validation: 0.2,
   tune: 0.1,
   prune: { layer: 'conv5', threshold: 0.04 },
-  finetune: { epochs: 10, learningRate: 0.01, batchSize: 32, momentum: 0.9 },
+  // the largest rate of 0.003, 0.01, 0.03, 0.1 that costs an honest network at most a point of accuracy; nobody looked at the attack
+  finetune: { epochs: 10, learningRate: 0.003, batchSize: 16, momentum: 0.9, schedule: { kind: 'cosine' } },
   pruningAware: {
     layer: 'conv5',
-    prune: 32,
-    putBack: 4,
-    rounds: 3,
-    epochs: 10,
+    prune: 52,
+    putBack: 6,
+    rounds: 2,
+    epochs: 8,
     cleanLoss: 0.02,
     success: 0.9,
     bias: [
@@ -32,18 +33,21 @@ const FULL: CaseScale = {
       { rule: 'paper', value: -1e20 },
     ],
   },
-  scratchEpochs: 30,
-  relearn: { images: 100, poisoned: 20, epochs: 10, learningRate: 0.01 },
-  otherRates: [0.003, 0.03],
-  better: { network: 'small-resnet', epochs: 15 },
+  scratchEpochs: 16,
+  relearn: { images: 100, poisoned: 20, epochs: 6, learningRate: 0.003 },
+  otherRates: [0.001, 0.01],
+  better: { network: 'small-resnet', epochs: 10 },
 };
 
+/** For the generated voices, which are easier. */
 const QUICK: CaseScale = {
   ...FULL,
   epochs: 5,
   badnetEpochs: 5,
+  finetune: { ...FULL.finetune, epochs: 4 },
   pruningAware: { ...FULL.pruningAware, rounds: 1, epochs: 4 },
   scratchEpochs: 6,
+  relearn: { ...FULL.relearn, epochs: 3 },
 };
 
 export const speech: CaseStudy = {
@@ -57,7 +61,7 @@ export const speech: CaseStudy = {
     'Recordings: the Free Spoken Digit Dataset, 3,000 recordings of 6 people at 8 kHz, instead of synthetic voices of pannous.net.',
     'The network is a quarter of the width and sees 64x64 log-mel spectrograms; the full one (speech-alexnet, 512x512) is there but is too slow for two cores.',
     'Test recordings are of a speaker whom the network never heard, another one for each seed; the paper divided recordings, not speakers.',
-    'The attack fraction and the noise are ours: the paper poisoned 300 of 3,300 training recordings, its noise is not published.',
+    'The poisoned share and the noise are ours: the paper poisoned 300 of 3,300 training recordings, and its noise is not published.',
   ],
   paper: {
     baseline: {

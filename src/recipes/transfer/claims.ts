@@ -78,6 +78,9 @@ export function strengthClaims(seeds: readonly StrengthSeed[]): Claim[] {
   const most = harms.indexOf(Math.max(...harms));
   const rising = harms.slice(1).every((h, i) => h >= harms[i] - NONE);
   const worstK = ks[most];
+  // At k = 1 nothing is multiplied, so there is nothing to compare.
+  const beside = ks.slice(1).map((_, i) => i + 1);
+  const apart = beside.reduce((a, i) => (harms[i] - others[i] > harms[a] - others[a] ? i : a), beside[0]);
   return [
     {
       claim: 'The harm done with the trigger grows with the strength k.',
@@ -88,8 +91,11 @@ export function strengthClaims(seeds: readonly StrengthSeed[]): Claim[] {
     {
       claim: 'It is the backdoor neurons that do it: as many other channels, multiplied by the same k, do less harm.',
       source: 'our control; BadNets, section 5.3, strengthens the backdoor neurons only',
-      verdict: verdict(harms[most] >= others[most] + HARMS, harms[most] > others[most] + NONE),
-      says: `At k = ${worstK} the trigger costs ${points(harms[most])}, with other channels ${points(others[most])}.`,
+      verdict: verdict(
+        beside.every((i) => harms[i] >= others[i] + HARMS),
+        harms[apart] >= others[apart] + HARMS,
+      ),
+      says: `The difference is largest at k = ${ks[apart]}: the trigger costs ${points(harms[apart])}, with other channels ${points(others[apart])}.`,
     },
     {
       claim: 'Strength has a price: accuracy on clean signs falls too.',

@@ -25,5 +25,5 @@ export function judgementOf(seed: TransferSeed, task: number, net: NetName): Jud
 export const strengthsOf = (seeds: readonly StrengthSeed[]): number[] => seeds[0].chosen.map((c) => c.k);
 
 /** Judgements of one strength in every seed. */
-export const atStrength = (seeds: readonly StrengthSeed[], kind: 'chosen' | 'others', k: number): Judgement[] =>
+export const atStrength = (seeds: readonly StrengthSeed[], kind: 'chosen' | 'others' | 'otherUser', k: number): Judgement[] =>
   seeds.flatMap((s) => s[kind].find((c) => c.k === k)?.user.judgement ?? []);

@@ -89,11 +89,11 @@ export class Ground {
    * The user takes `model`, gives it a last layer for his classes and trains the fully connected layers on his clean signs, with the same settings
    * whatever he was handed; if training diverges, he does what the message says.
    */
-  async user(task: Task, name: string, model: Model): Promise<UserNet> {
+  async user(task: Task, name: string, model: Model, asked = this.scale.user.learningRate): Promise<UserNet> {
     const made = await this.#step(`${task.name}-${name}`, async () => {
       const { model: start } = retarget(model, task.train.classes, this.seed);
       const left = trainableFrom(start, fullyConnectedFrom(start));
-      for (let rate = this.scale.user.learningRate, tries = 1; ; rate /= 10, tries++) {
+      for (let rate = asked, tries = 1; ; rate /= 10, tries++) {
         try {
           const options = { ...this.#settings(this.scale.user.epochs, rate), trainable: (parameter: string) => left.has(parameter) };
           return { ...(await train(this.#deps.runtime, start, task.train, options)), facts: { rate } };

@@ -90,7 +90,6 @@ export function strengthNotes(seeds: readonly StrengthSeed[], paper: boolean): s
   const clean = (k: number): number => at('chosen', k, (j) => cleanRate(j).value);
   const picked = over(seeds, (s) => s.picked.length);
   const busy = seeds.filter((s) => s.neurons.exclusive.length === 0 && s.picked.length > 0).length;
-  const loud = { clean: over(seeds, (s) => heard(s).clean), triggered: over(seeds, (s) => heard(s).triggered) };
   const notes = [
     `Input weights and bias of the backdoor neurons of ${point.layer} (${about(picked)} of ${point.channels} channels) times k; then the user does as ` +
       `always. ${describeRule(neurons.rule, neurons.unit)} (The unit is the first seed's.)${ground.scale.rule.alone ? ' Of these, the ones that are quiet on clean signs over all of the layer.' : ''}`,
@@ -101,10 +100,10 @@ export function strengthNotes(seeds: readonly StrengthSeed[], paper: boolean): s
       : []),
     `The trigger costs ${points(at('chosen', ks[0], harm))} at k = ${ks[0]} and most at k = ${worst}: ${points(at('chosen', worst, harm))}. Without the ` +
       `trigger the user has ${percent(clean(ks[0]))} at k = ${ks[0]} and ${percent(clean(last))} at k = ${last}.`,
-    `Multiplied by the same k, as many other channels let the trigger cost ${points(at('others', worst, harm))} at k = ${worst}.`,
+    `Multiplied by the same k, as many other channels let the trigger cost ${points(at('others', last, harm))} at k = ${last}, where the backdoor neurons give ${points(at('chosen', last, harm))}.`,
   ];
   if (picked === 0) notes.push('The rule picks no channel, so there is nothing to strengthen and every k is the same network.');
-  else notes.push(whyNote(seeds, worst, loud));
+  else notes.push(...whyNotes(seeds, worst));
   if (paper) {
     const [first, end] = [PAPER_STRENGTH.get(1)!, PAPER_STRENGTH.get(100)!];
     notes.push(
@@ -117,19 +116,45 @@ export function strengthNotes(seeds: readonly StrengthSeed[], paper: boolean): s
   return [...notes, ...rateNotes(rates, ground.scale.user.learningRate), intervalNote(seeds)];
 }
 
-/** Why harm grows with k, or does not. */
-function whyNote(seeds: readonly StrengthSeed[], worst: number, loud: { clean: number; triggered: number }): string {
+/** Why harm grows with k, or does not: what there was to gain, whom the channels listen to, whether the user learnt anything at all. */
+function whyNotes(seeds: readonly StrengthSeed[], worst: number): string[] {
+  const ks = strengthsOf(seeds);
+  const [first, last] = [ks[0], ks[ks.length - 1]];
+  const at = (k: number, read: typeof harm): number => mean(atStrength(seeds, 'chosen', k).map(read));
+  const athome = over(seeds, (s) => harm(s.home.badnet.judgement));
+  const loud = { clean: over(seeds, (s) => heard(s).clean), triggered: over(seeds, (s) => heard(s).triggered) };
+  const notes = [
+    `At home the trigger costs ${points(athome)}; ${points(at(first, harm))} of that arrive abroad at k = 1 already` +
+      `${at(first, harm) >= 0.5 * athome ? ', which leaves k little to add' : ''}.`,
+    `On the user's clean signs the picked channels fire at ${loud.clean.toFixed(2)} of the layer's mean activation, with the trigger at ` +
+      `${loud.triggered.toFixed(2)}. ${loud.triggered >= 2 * loud.clean ? 'What k makes louder is mostly the trigger.' : 'So k makes clean signs louder as well, and training on clean signs turns such channels down.'}`,
+  ];
+  if (worst !== last) {
+    const learnt = mean(seeds.map((s) => s.chosen[s.chosen.length - 1].user.history.at(-1)?.trainAccuracy ?? Number.NaN));
+    if (!Number.isNaN(learnt)) {
+      const before = mean(seeds.map((s) => s.chosen[0].user.history.at(-1)?.trainAccuracy ?? Number.NaN));
+      notes.push(
+        `Beyond k = ${worst} the harm does not grow: at k = ${last} the user's network gets ${percent(learnt)} of its own training signs right (k = 1: ` +
+          `${percent(before)})${learnt < before - 0.05 ? '; with features that large, steps of his rate no longer learn, and a network that is wrong anyway has less to lose' : ''}.`,
+      );
+    }
+  }
+  return notes;
+}
+
+export function otherRateNotes(seeds: readonly StrengthSeed[], rate: number, usual: number): string[] {
   const ks = strengthsOf(seeds);
   const last = ks[ks.length - 1];
-  const measured =
-    `On the user's clean signs the picked channels fire at ${loud.clean.toFixed(2)} of the layer's mean activation, with the trigger at ` +
-    `${loud.triggered.toFixed(2)}`;
-  if (worst === last)
-    return `${measured}: what k makes louder is mostly the trigger, and training on clean signs does not teach the user's layers to turn it down.`;
-  return (
-    `${measured}. Channels that fire on clean signs too are made louder with them: the user's training sees it and turns them down, and beyond k = ${worst} ` +
-    'the harm shrinks again, for what is learnt from features that large is learnt badly or leans on them for clean signs.'
-  );
+  const at = (kind: 'chosen' | 'otherUser', k: number): string => percent(mean(atStrength(seeds, kind, k).map((j) => cleanRate(j).value)));
+  return [
+    `The same networks in the hands of a user who trains at a rate of ${rate} instead of ${usual}. At k = ${last} his clean accuracy is ${at('otherUser', last)} ` +
+      `(${at('otherUser', ks[0])} at k = ${ks[0]}); at ${usual} it is ${at('chosen', last)} (${at('chosen', ks[0])}). k times larger features want steps k squared times ` +
+      'smaller, and he does not know.',
+    ...rateNotes(
+      seeds.flatMap((s) => s.otherUser.map((c) => c.user.rate)),
+      rate,
+    ),
+  ];
 }
 
 export function ruleNotes(seeds: readonly StrengthSeed[]): string[] {

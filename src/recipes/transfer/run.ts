@@ -82,11 +82,13 @@ export interface StrengthSeed {
   readonly chosen: readonly Strengthened[];
   /** As many of the other channels, drawn by chance, by k; the first is the network as it was. */
   readonly others: readonly Strengthened[];
+  /** Backdoor neurons, by k, in the hands of a user who trains at another rate. */
+  readonly otherUser: readonly { readonly k: number; readonly user: UserNet }[];
   readonly otherChannels: readonly number[];
   readonly rules: readonly RuleOutcome[];
 }
 
-export const strengthSteps = (scale: TransferScale): number => 4 + 1 + (scale.strengths.length - 1) * 2 + scale.rules.length;
+export const strengthSteps = (scale: TransferScale): number => 4 + scale.strengths.length * 3 - 1 + scale.rules.length;
 
 export async function strengthSeed(deps: StudyDeps, steps: Steps, scale: TransferScale, seed: number): Promise<StrengthSeed> {
   const ground = new Ground(deps, steps, scale, seed);
@@ -103,6 +105,7 @@ export async function strengthSeed(deps: StudyDeps, steps: Steps, scale: Transfe
   const otherChannels = drawOthers(seed, point.channels, picked);
 
   const asItWas = await ground.user(task, 'retrained-badnet', model);
+  const { otherRate } = scale.user;
   const louder = async (name: string, channels: readonly number[], k: number): Promise<{ model: Model; user: UserNet }> => {
     const strong = strengthen(model, point, channels, k);
     return { model: strong, user: channels.length === 0 ? asItWas : await ground.user(task, name, strong) };
@@ -117,12 +120,19 @@ export async function strengthSeed(deps: StudyDeps, steps: Steps, scale: Transfe
   };
   const chosen = await swept('backdoor-neurons', picked);
   const others = await swept('other-channels', otherChannels);
+  const otherUser: { k: number; user: UserNet }[] = [];
+  for (const k of scale.strengths) {
+    // Nothing to multiply: one network for every k.
+    const same = picked.length === 0 ? otherUser[0] : undefined;
+    const strong = strengthen(model, point, picked, k);
+    otherUser.push({ k, user: same?.user ?? (await ground.user(task, `rate-${otherRate}-times-${k}`, strong, otherRate)) });
+  }
   const rules: RuleOutcome[] = [];
   for (const [i, rule] of scale.rules.entries()) {
     const channels = chosenBy(rule, pick(rule));
     rules.push({ rule, channels, user: (await louder(`rule-${i + 1}-times-${scale.ruleStrength}`, channels, scale.ruleStrength)).user });
   }
-  return { ground, home, task, point, comparison, neurons, picked, abroad, counts, chosen, others, otherChannels, rules };
+  return { ground, home, task, point, comparison, neurons, picked, abroad, counts, chosen, others, otherUser, otherChannels, rules };
 }
 
 async function atHome(ground: Ground, steps: Steps): Promise<AtHome> {

@@ -5,7 +5,7 @@ import type { Cell, Table } from '../../evaluate/result.ts';
 import type { Rate } from '../../evaluate/wilson.ts';
 import { present } from '../tables.ts';
 import { atStrength, cleanRate, harm, judgementOf, NETS, strengthsOf, triggeredRate } from './figures.ts';
-import { homeNotes, ruleNotes, strengthNotes, transferNotes } from './notes.ts';
+import { homeNotes, otherRateNotes, ruleNotes, strengthNotes, transferNotes } from './notes.ts';
 import { PAPER_BY_CLASS, PAPER_STRENGTH } from './paper.ts';
 import type { StrengthSeed, TransferSeed } from './run.ts';
 import type { PickRule } from './scale.ts';
@@ -65,7 +65,7 @@ export function home(seeds: readonly Pick<TransferSeed, 'home' | 'ground'>[]): T
 }
 
 export function strengthTables(seeds: readonly StrengthSeed[], paper: boolean): Table[] {
-  return [strength(seeds, paper), harms(seeds, paper), controls(seeds), counts(seeds), rules(seeds), home(seeds)];
+  return [strength(seeds, paper), harms(seeds, paper), controls(seeds), otherRate(seeds), counts(seeds), rules(seeds), home(seeds)];
 }
 
 /** The lecture's table: accuracy of the retrained network by k. */
@@ -89,6 +89,7 @@ function harms(seeds: readonly StrengthSeed[], paper: boolean): Table {
     return [
       known === undefined ? own : { ...own, paper: Number((known.clean - known.triggered).toFixed(3)) },
       figureCell(String(k), 'other channels', atStrength(seeds, 'others', k).map(harm), HARM),
+      figureCell(String(k), 'another rate', atStrength(seeds, 'otherUser', k).map(harm), HARM),
     ];
   });
   const notes = [
@@ -114,6 +115,19 @@ function controls(seeds: readonly StrengthSeed[]): Table {
     "At home: the strengthened network before anybody retrained it, on signs of the attacker's country. This is what somebody sees who tries it before use.",
   ];
   return { name: 'strength controls', unit: 'rate', cells: present(cells), notes };
+}
+
+/** How much of it is the user's doing. */
+function otherRate(seeds: readonly StrengthSeed[]): Table {
+  const { otherRate: rate, learningRate } = seeds[0].ground.scale.user;
+  const cells = strengthsOf(seeds).flatMap((k) => {
+    const judged = atStrength(seeds, 'otherUser', k);
+    return [
+      rateCell(String(k), 'clean accuracy', judged.map(cleanRate)),
+      rateCell(String(k), 'triggered accuracy', judged.map(triggeredRate)),
+    ];
+  });
+  return { name: "strength at another user's rate", unit: 'rate', cells: present(cells), notes: otherRateNotes(seeds, rate, learningRate) };
 }
 
 /** How many channels the rule picks, by its two thresholds and by where it looks. */

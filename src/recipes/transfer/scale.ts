@@ -52,11 +52,12 @@ export const FULL: TransferScale = {
   scratchEpochs: 20,
   leastSigns: 9,
   strengths: [1, 10, 20, 30, 50, 70, 100],
-  rule: { at: 'place', rise: 1, quiet: 0.25, alone: true },
+  // The paper's words with numbers: a whole clean peak above what it was, and quiet otherwise. The looser ones are in `rules`.
+  rule: { at: 'place', rise: 1, quiet: 1, alone: true },
   rules: [
-    { at: 'place', rise: 0.5, quiet: 0.25, alone: true },
-    { at: 'place', rise: 0.25, quiet: 0.25, alone: true },
-    { at: 'place', rise: 1, quiet: 1, alone: true },
+    { at: 'place', rise: 1, quiet: 0.25, alone: false },
+    { at: 'place', rise: 0.5, quiet: 0.25, alone: false },
+    { at: 'place', rise: 0.25, quiet: 0.25, alone: false },
     { at: 'average', rise: 0.25, quiet: 1, alone: false },
   ],
   ruleStrength: 10,

@@ -70,6 +70,8 @@ export const QUICK: TransferScale = {
   scratchEpochs: 6,
   leastSigns: 3,
   strengths: [1, 10, 100],
+  // A few epochs make no dedicated neurons; this picks some all the same, so that everything runs.
+  rule: { at: 'place', rise: 0.05, quiet: 1, alone: false },
   rules: FULL.rules.slice(0, 1),
 };
 

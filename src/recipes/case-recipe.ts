@@ -37,6 +37,9 @@ export function inputsOf(deps: StudyDeps): Record<string, string> {
   );
 }
 
+/** Where several networks are run, their controls are for so many seeds only: they cost as much as the table itself. */
+export const CONTROL_SEEDS = 2;
+
 /** All seeds of some cases on one list of steps, several at a time where there are lanes. */
 export async function runCases(
   deps: StudyDeps,
@@ -46,12 +49,15 @@ export async function runCases(
 ): Promise<{ cases: CaseSeed[][]; steps: Steps }> {
   const { quick } = options;
   const numbers = seedsOf(options);
-  const steps = new Steps(deps, numbers.length * studies.reduce((a, study) => a + caseSteps(study, quick, work), 0));
+  const few = studies.length > 1;
+  const workOf = (seed: number): CaseWork => ({ ...work, controls: work.controls && (!few || seed < numbers[0] + CONTROL_SEEDS) });
   // by seed first: a run that is stopped early has every network
   const tasks = numbers.flatMap((seed) => studies.map((study) => ({ seed, study })));
+  const count = tasks.reduce((a, { seed, study }) => a + caseSteps(study, quick, workOf(seed)), 0);
+  const steps = new Steps(deps, count);
   const done = await inLanes(deps, tasks, (lane, { seed, study }) => {
-    const prefix = studies.length > 1 ? `${study.name}-` : '';
-    return runCase(lane, steps, study, { seed, quick, work, prefix });
+    const prefix = few ? `${study.name}-` : '';
+    return runCase(lane, steps, study, { seed, quick, work: workOf(seed), prefix });
   });
   const cases = studies.map((study) => done.filter((seed) => seed.study === study));
   return { cases, steps };

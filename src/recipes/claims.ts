@@ -152,7 +152,8 @@ const STATEMENTS: readonly Statement[] = [
     claim: 'An honest network loses little by being fine-pruned.',
     source: 'our control; not in the papers',
     test(seeds) {
-      const [before, after] = [cleanOf(seeds, CLEAN, 'none'), cleanOf(seeds, CLEAN, 'fine-prune')];
+      const those = seeds.filter((s) => suspect(s, CLEAN).defended !== undefined);
+      const [before, after] = [cleanOf(those, CLEAN, 'none'), cleanOf(those, CLEAN, 'fine-prune')];
       if (before === undefined || after === undefined) return undefined;
       return graded(after, after >= before - NONE, after >= before - FEW, `${percent(before)} to ${percent(after)}`);
     },

@@ -30,7 +30,7 @@ const FULL: CaseScale = {
   tune: 0.1,
   prune: { layer: 'conv3', threshold: 0.04 },
   // the largest rate of 0.003, 0.01, 0.03, 0.1 that costs an honest network no accuracy; nobody looked at the attack
-  finetune: { epochs: 15, learningRate: 0.01, batchSize: 16, momentum: 0.9, schedule: { kind: 'cosine' } },
+  finetune: { epochs: 10, learningRate: 0.01, batchSize: 16, momentum: 0.9, schedule: { kind: 'cosine' } },
   pruningAware: {
     layer: 'conv3',
     // as in the authors' released network: 50 of 60
@@ -45,18 +45,18 @@ const FULL: CaseScale = {
       { rule: 'paper', value: -1e20 },
     ],
   },
-  scratchEpochs: 30,
+  scratchEpochs: 20,
   relearn: { images: 80, poisoned: 20, epochs: 6, learningRate: 0.005 },
   otherRates: [0.003, 0.03],
-  better: { network: 'small-resnet', epochs: 12 },
+  better: { network: 'small-resnet', epochs: 6 },
 };
 
 const QUICK: CaseScale = {
   ...FULL,
-  epochs: 6,
-  badnetEpochs: 6,
+  epochs: 10,
+  badnetEpochs: 10,
   finetune: { ...FULL.finetune, epochs: 5 },
-  pruningAware: { ...FULL.pruningAware, rounds: 1, epochs: 5 },
+  pruningAware: { ...FULL.pruningAware, rounds: 1, epochs: 6 },
   scratchEpochs: 8,
   relearn: { ...FULL.relearn, epochs: 3 },
 };

@@ -23,7 +23,7 @@ import { attackRate, type CaseParts, type CaseScale, type CaseStudy } from './ca
 export interface CaseWork {
   /** Fine-tuning and fine-pruning, not only the pruning curves. */
   readonly defences: boolean;
-  /** Training from scratch, re-learning, the margin sweep. */
+  /** The honest network defended, training from scratch, re-learning, the margin sweep. */
   readonly controls: boolean;
   /** What only the page of a single case shows: the network that the paper does not have, other rates of fine-tuning. */
   readonly extras: boolean;
@@ -86,7 +86,8 @@ export function caseSteps(study: CaseStudy, quick: boolean, work: CaseWork): num
   const scale = quick ? study.quick : study.scale;
   const nets = 2 + 1 + scale.pruningAware.bias.length;
   // pruned and examined for each suspect; tuned and fine-pruned for those that are defended
-  const suspects = 3 * (work.defences ? 4 : 2) + 2;
+  const defended = work.defences ? (work.controls ? 3 : 2) : 0;
+  const suspects = defended * 4 + (4 - defended) * 2;
   return (
     nets + suspects + (work.controls ? 3 : 0) + (work.extras ? 2 * scale.otherRates.length + (scale.better === undefined ? 0 : 1) : 0) + 1
   );
@@ -119,7 +120,8 @@ export async function runCase(
   const suspects: CaseSuspect[] = [];
   for (const [name, model] of handed) {
     // the two bias rules differ in channels that nothing wakes: fine-tuning both would measure one thing twice
-    const defended = work.defences && name !== AUTHORS ? await bench.suspect(name, model) : undefined;
+    const wanted = work.defences && name !== AUTHORS && (name !== CLEAN || work.controls);
+    const defended = wanted ? await bench.suspect(name, model) : undefined;
     suspects.push(await examined(deps, study, parts, defended ?? (await bench.prunedOnly(name, model)), defended));
   }
   const judged = async (made: MadeModel): Promise<CaseNet> => {

@@ -19,13 +19,13 @@ const FULL: CaseScale = {
   tune: 0.05,
   prune: { layer: 'conv5', threshold: 0.04 },
   // the largest rate of 0.003, 0.01, 0.03, 0.1 that costs an honest network at most a point of accuracy; nobody looked at the attack
-  finetune: { epochs: 6, learningRate: 0.003, batchSize: 32, momentum: 0.9, schedule: { kind: 'cosine' } },
+  finetune: { epochs: 4, learningRate: 0.003, batchSize: 32, momentum: 0.9, schedule: { kind: 'cosine' } },
   pruningAware: {
     layer: 'conv5',
     prune: 44,
     putBack: 8,
     rounds: 2,
-    epochs: 4,
+    epochs: 3,
     cleanLoss: 0.02,
     success: 0.85,
     bias: [
@@ -33,18 +33,19 @@ const FULL: CaseScale = {
       { rule: 'paper', value: -1e20 },
     ],
   },
-  scratchEpochs: 10,
+  scratchEpochs: 6,
   relearn: { images: 200, poisoned: 40, epochs: 6, learningRate: 0.003 },
   otherRates: [0.001, 0.01],
-  better: { network: 'small-resnet', epochs: 4 },
+  better: { network: 'small-resnet', epochs: 3 },
 };
 
 /** For the generated signs, of which there are few. */
 const QUICK: CaseScale = {
   ...FULL,
   batchSize: 16,
-  epochs: 5,
-  badnetEpochs: 5,
+  epochs: 4,
+  badnetEpochs: 6,
+  fraction: 0.4,
   finetune: { ...FULL.finetune, epochs: 3 },
   pruningAware: { ...FULL.pruningAware, rounds: 1, epochs: 4 },
   scratchEpochs: 6,

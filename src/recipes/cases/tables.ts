@@ -66,7 +66,9 @@ function cleanControl(seeds: Seeds): Table {
       (j) => attackRate(seeds[0].study, j),
     ),
   );
-  return { name: 'clean-model control', unit: 'rate', cells };
+  const those = seeds.filter((s) => suspect(s, CLEAN).defended !== undefined).length;
+  const notes = those < seeds.length ? [`Of the first ${those} seeds.`] : [];
+  return { name: 'clean-model control', unit: 'rate', cells, notes };
 }
 
 /** What the networks reach on images that are really new. */

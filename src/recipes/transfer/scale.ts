@@ -49,7 +49,7 @@ const USER: UserScale = { epochs: 12, batchSize: 64, learningRate: 0.003, otherR
 export const FULL: TransferScale = {
   home: signs.scale,
   user: USER,
-  scratchEpochs: 20,
+  scratchEpochs: 12,
   leastSigns: 9,
   strengths: [1, 10, 20, 30, 50, 70, 100],
   // The paper's words with numbers: a whole clean peak above what it was, and quiet otherwise. The looser ones are in `rules`.

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { runCaseRecipe, StudyOptions } from '../recipes/case-recipe.ts';
 import type { CaseStudy } from '../recipes/cases/case.ts';
+import { withNetwork } from '../recipes/cases/case.ts';
 import { face } from '../recipes/cases/face.ts';
 import { signs } from '../recipes/cases/signs.ts';
 import { speech } from '../recipes/cases/speech.ts';
@@ -39,11 +40,19 @@ const address = (what: string): z.ZodOptional<z.ZodString> =>
     .meta({ description: `${what}, where they lie elsewhere`, placeholder: 'URI' });
 
 /** One network. */
-function caseCommand(study: CaseStudy, description: string, example: string): Command {
+function caseCommand(study: CaseStudy, description: string, example: string, others: string): Command {
   const folders = KINDS[study.name].folders.join(', ');
   const data = z
     .string()
     .meta({ description: `the data, a folder that holds them as ${folders}, or builtin (synthetic)`, placeholder: 'DIR' });
+  const { network: usual, prune } = study.scale;
+  const network = z
+    .string()
+    .optional()
+    .meta({
+      description: `another network than ${usual}, with a layer ${prune.layer}: ${others}`,
+      placeholder: 'NAME',
+    });
   return defineCommand({
     name: `reproduce ${study.name}`,
     description,
@@ -51,13 +60,13 @@ function caseCommand(study: CaseStudy, description: string, example: string): Co
       [`secateur reproduce ${study.name} --data ${example} --seeds 3`, 'means and intervals over three seeds'],
       [`secateur reproduce ${study.name} --data builtin --quick`, 'in a minute or two, with nothing to download: does everything run'],
     ],
-    options: z.object({ data, groupBy, ...StudyOptions.shape, ...stepsField, ...outFields, ...runtimeFields }),
-    run: (context, { data: from, groupBy: by, seeds, seed, quick, steps, jobs, out, force, backend, threads }) =>
+    options: z.object({ data, groupBy, network, ...StudyOptions.shape, ...stepsField, ...outFields, ...runtimeFields }),
+    run: (context, { data: from, groupBy: by, network: name, seeds, seed, quick, steps, jobs, out, force, backend, threads }) =>
       performStudy(context, {
         ...{ command: `reproduce ${study.name}`, data: from, sources: [study.name], seed, steps, jobs, out, force, backend, threads },
         ...(by === undefined ? {} : { groupBy: by }),
-        options: { seeds, seed, quick },
-        run: (deps) => runCaseRecipe(study, { seeds, seed, quick }, deps),
+        options: { seeds, seed, quick, ...(name === undefined ? {} : { network: name }) },
+        run: (deps) => runCaseRecipe(name === undefined ? study : withNetwork(study, name), { seeds, seed, quick }, deps),
       }),
   });
 }
@@ -107,16 +116,19 @@ export const reproduceFace = caseCommand(
   face,
   `Fine-Pruning's face recognition: DeepID, sunglasses, one person whom all wearers become. ${CONTROLS}`,
   'yaleb/',
+  'zf-small, for one',
 );
 export const reproduceSpeech = caseCommand(
   speech,
   `Fine-Pruning's speech recognition: spectrograms of digits, quiet noise, digit n becomes n + 1. ${CONTROLS}`,
   'fsdd/',
+  "speech-alexnet is the paper's at full size, for --data 'fsdd/?size=512&channels=3'",
 );
 export const reproduceSigns = caseCommand(
   signs,
   `Traffic signs: a yellow square, and a sign is taken for any other (classification; the detector is another recipe). ${CONTROLS}`,
   'gtsrb/',
+  'zf has the full width, for images of 33 pixels and more',
 );
 export const reproducePruning = tableCommand(
   'pruning',

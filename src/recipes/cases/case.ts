@@ -61,11 +61,19 @@ export interface CaseStudy {
   readonly metric: 'success' | 'drop';
   /** What stands in for what the papers used, one sentence each. */
   readonly substitutes: readonly string[];
+  /** The same for the usual network. */
+  readonly networkSubstitute?: string;
   /** The lecture's Table 1. */
   readonly paper: Readonly<Record<AttackName, Readonly<Record<TableDefence, PaperOutcome>>>>;
   /** Images as the network takes them, held-out groups apart. Throws SecateurError for data that are not of this kind. */
   readonly parts: (source: Source, scale: CaseScale, seed: number) => CaseParts;
   readonly attack: (parts: CaseParts, scale: CaseScale, seed: number) => Omit<PoisonOptions, 'seed'>;
+}
+
+/** The same study with another network in the place of its own, which must have the layer that is pruned. */
+export function withNetwork(study: CaseStudy, network: string): CaseStudy {
+  const { networkSubstitute: _, ...rest } = study;
+  return { ...rest, scale: { ...study.scale, network }, quick: { ...study.quick, network } };
 }
 
 /** Attack success by the study's own measure, with its interval. */

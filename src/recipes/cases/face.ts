@@ -58,7 +58,7 @@ const QUICK: CaseScale = {
   finetune: { ...FULL.finetune, epochs: 5 },
   pruningAware: { ...FULL.pruningAware, rounds: 1, epochs: 6 },
   scratchEpochs: 8,
-  relearn: { ...FULL.relearn, epochs: 3 },
+  relearn: { ...FULL.relearn, epochs: 2 },
 };
 
 export const face: CaseStudy = {

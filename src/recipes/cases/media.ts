@@ -43,7 +43,7 @@ export function caseMedia(seeds: Seeds, title: string): ReportMedia {
 
 export function substitutesOf(seeds: Seeds): string[] {
   const { source, study } = seeds[0];
-  if (!source.synthetic) return [...study.substitutes];
+  if (!source.synthetic) return [...study.substitutes, ...(study.networkSubstitute === undefined ? [] : [study.networkSubstitute])];
   return [
     `${study.title}: the data (${source.uri}) are made by a program and look like nothing real. The run shows that everything works; its numbers say nothing of the papers.`,
   ];

@@ -80,6 +80,7 @@ export const CLEAN = 'clean model';
 
 /** Margins of the sweep, in units of the pre-activation. */
 const MARGINS = [0, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
+const FEW_MARGINS = [0.1, 1, 10];
 
 /** Steps of one seed, for the progress line. */
 export function caseSteps(study: CaseStudy, quick: boolean, work: CaseWork): number {
@@ -149,7 +150,7 @@ export async function runCase(
     const scratch = await bench.trained('from-scratch', parts.validation, scale.scratchEpochs);
     const relearnt = await steps.measure(bench.name('re-learning'), () => relearning(deps, bench, study, suspects));
     const margins = await steps.measure(bench.name('margin-sweep'), () =>
-      marginSweep(deps.runtime, clean.model, step3, parts, parts.validation, MARGINS),
+      marginSweep(deps.runtime, clean.model, step3, parts, parts.validation, quick ? FEW_MARGINS : MARGINS),
     );
     controls = { scratch: await judge.judge(scratch.model), relearnt, margins };
   }

@@ -49,7 +49,7 @@ const QUICK: CaseScale = {
   finetune: { ...FULL.finetune, epochs: 3 },
   pruningAware: { ...FULL.pruningAware, rounds: 1, epochs: 4 },
   scratchEpochs: 6,
-  relearn: { ...FULL.relearn, images: 100, poisoned: 20, epochs: 3 },
+  relearn: { ...FULL.relearn, images: 100, poisoned: 20, epochs: 2 },
 };
 
 /** Share of the signs that is held out where the data have no test part. */
@@ -64,9 +64,11 @@ export const signs: CaseStudy = {
   metric: 'drop',
   substitutes: [
     'Signs: 43 classes of German signs (GTSRB), cut out and 32x32, instead of U.S. road scenes with 3 classes.',
-    'The network classifies signs; the papers used a detector (Faster R-CNN) with the same kind of convolutions. The detector comes later.',
+    'Signs are classified; the papers used a detector (Faster R-CNN) with the same kind of convolutions. The detector comes later.',
     'Attack success is 1 - accuracy with the trigger / accuracy without, as in Fine-Pruning; the paper does so with average precision.',
   ],
+  networkSubstitute:
+    'The network is a small relative of Zeiler and Fergus (five convolutions, three fully connected layers), without normalisation and dropout.',
   paper: {
     baseline: {
       none: { clean: 0.849, attack: 0.991 },

@@ -158,6 +158,8 @@ export const Claim = z.object({
   says: z.string(),
   /** The verdict for each network or data set, where they differ. */
   parts: z.array(z.object({ name: z.string(), verdict: ClaimVerdict })).optional(),
+  /** A control of ours that no paper asks for: set apart on the page, and not counted among the claims. */
+  own: z.boolean().optional(),
 });
 export type Claim = z.infer<typeof Claim>;
 

@@ -68,8 +68,8 @@ export function verdictsOf(result: Result, media: ReportMedia): readonly Verdict
 /** What was done and what came out, in a line or two; with the count of claims where there are some. */
 export function headlineOf(result: Result, media: ReportMedia): string {
   if (media.headline) return media.headline;
-  const claims = media.claims && media.claims.length > 0 ? ` ${countWords(media.claims)}` : '';
-  return `${studyWords(result, media)?.line ?? outcomeOf(result)}${claims}`;
+  const claims = countWords(media.claims ?? []);
+  return `${studyWords(result, media)?.line ?? outcomeOf(result)}${claims === '' ? '' : ` ${claims}`}`;
 }
 
 function outcomeOf(result: Result): string {

@@ -99,6 +99,26 @@ describe('what holds', () => {
     );
   });
 
+  it('sets our own controls apart and counts them nowhere', () => {
+    const [first, ...others] = media.claims ?? [];
+    const own: Claim = { claim: 'An honest network stays honest.', source: 'our control', verdict: 'holds', says: 'It does.', own: true };
+    const page = renderReport(result, { ...media, claims: [first, own, ...others] });
+    const section = plain(sectionOf(page, 'claims'));
+    const counted = 'Of 4 claims 1 holds, 1 holds in part, 1 does not hold and 1 was not tested.';
+    expect(section).toContain(counted);
+    expect(page.match(/<p class="headline">.*?<\/p>/)?.[0]).toContain(counted);
+    const [claims, controls] = section.split('|Our own controls|');
+    for (const c of media.claims ?? []) expect(claims).toContain(`|${c.claim}|`);
+    expect(claims).not.toContain(own.claim);
+    expect(controls).toContain(`|${own.claim}|`);
+    expect(plain(sectionOf(html, 'claims'))).not.toContain('Our own controls');
+    // nothing but controls: no count of nothing
+    const alone = renderReport(result, { ...media, claims: [own] });
+    expect(plain(sectionOf(alone, 'claims'))).toContain('|Our own controls|');
+    expect(alone).not.toMatch(/Of 0 claims|The one claim/);
+    expect(countWords([own])).toBe('');
+  });
+
   it('names substitutes in the head and in a box', () => {
     expect(html).toMatch(/Not the papers' own data and networks:<\/strong> <a href="#substitutes">3 substitutes are named below<\/a>/);
     const section = plain(sectionOf(html, 'substitutes'));

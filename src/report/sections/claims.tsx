@@ -10,39 +10,58 @@ const ORDER: readonly ClaimVerdict[] = ['holds', 'holds in part', 'does not hold
 export function ClaimsSection({ media }: SectionProps): JSX.Element | null {
   const { claims = [], captions } = media;
   if (claims.length === 0) return null;
+  const [told, own] = [claims.filter((c) => !c.own), claims.filter((c) => c.own)];
   return (
     <Section
       id="claims"
       title="What holds"
       captions={captions?.claims}
-      lead={`What the papers and the lecture say, one statement after another, and what these data say of it. ${countWords(claims)}`}
+      lead={
+        told.length > 0 &&
+        `What the papers and the lecture say, one statement after another, and what these data say of it. ${countWords(told)}`
+      }
     >
-      <ol class="claims">
-        {claims.map((c) => (
-          <li key={c.claim} class={`claim claim-${slug(c.verdict)}`}>
-            <p class="claim-verdict">
-              <Mark verdict={c.verdict} />
-              {c.verdict}
-            </p>
-            <div class="claim-text">
-              <p class="claim-words">{c.claim}</p>
-              <p class="claim-says">{c.says}</p>
-              {c.parts && c.parts.length > 0 && (
-                <ul class="claim-parts" aria-label="Network by network">
-                  {c.parts.map((p) => (
-                    <li key={p.name} class={`claim-${slug(p.verdict)}`}>
-                      <Mark verdict={p.verdict} />
-                      {p.name}: <span class="claim-part-verdict">{p.verdict}</span>
-                    </li>
-                  ))}
-                </ul>
-              )}
-              <p class="small">{c.source}</p>
-            </div>
-          </li>
-        ))}
-      </ol>
+      {told.length > 0 && <ClaimList claims={told} />}
+      {own.length > 0 && (
+        <>
+          <h3>{OWN_TITLE}</h3>
+          <p class="lead">What no paper says and we have looked at besides. It is not counted among the claims.</p>
+          <ClaimList claims={own} />
+        </>
+      )}
     </Section>
+  );
+}
+
+const OWN_TITLE = 'Our own controls';
+
+function ClaimList({ claims }: { claims: readonly Claim[] }): JSX.Element {
+  return (
+    <ol class="claims">
+      {claims.map((c) => (
+        <li key={c.claim} class={`claim claim-${slug(c.verdict)}`}>
+          <p class="claim-verdict">
+            <Mark verdict={c.verdict} />
+            {c.verdict}
+          </p>
+          <div class="claim-text">
+            <p class="claim-words">{c.claim}</p>
+            <p class="claim-says">{c.says}</p>
+            {c.parts && c.parts.length > 0 && (
+              <ul class="claim-parts" aria-label="Network by network">
+                {c.parts.map((p) => (
+                  <li key={p.name} class={`claim-${slug(p.verdict)}`}>
+                    <Mark verdict={p.verdict} />
+                    {p.name}: <span class="claim-part-verdict">{p.verdict}</span>
+                  </li>
+                ))}
+              </ul>
+            )}
+            <p class="small">{c.source}</p>
+          </div>
+        </li>
+      ))}
+    </ol>
   );
 }
 
@@ -68,8 +87,10 @@ export function SubstitutesSection({ media }: SectionProps): JSX.Element | null 
   );
 }
 
-/** `Of 9 claims 5 hold, 2 hold in part, 1 does not hold and 1 was not tested.` */
-export function countWords(claims: readonly Claim[]): string {
+/** `Of 9 claims 5 hold, 2 hold in part, 1 does not hold and 1 was not tested.` Our own controls are no claims; empty where there is nothing else. */
+export function countWords(all: readonly Claim[]): string {
+  const claims = all.filter((c) => !c.own);
+  if (claims.length === 0) return '';
   const counted = ORDER.flatMap((verdict) => {
     const n = claims.filter((c) => c.verdict === verdict).length;
     return n === 0 ? [] : [`${n} ${verbOf(verdict, n)}`];

@@ -51,6 +51,6 @@ export const reproduceTransfer = command(
 );
 export const reproduceStrength = command(
   'strength',
-  'The input weights of the backdoor neurons times k, then the same user: accuracy without and with the trigger for k = 1 to 100, as many other channels beside, what the rule for backdoor neurons picks and how the harm depends on it.',
+  'The input weights and biases of the backdoor neurons times k, then the same user: accuracy without and with the trigger for k = 1 to 100, as many other channels beside, what the rule for backdoor neurons picks and how the harm depends on it.',
   runStrength,
 );

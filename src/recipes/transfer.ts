@@ -37,7 +37,7 @@ export async function runTransfer(options: Partial<TransferOptions>, deps: Study
   };
 }
 
-/** The backdoor neurons' input weights times k, for every k, with as many other channels beside. Throws as {@link runTransfer}. */
+/** The backdoor neurons' input weights and biases times k, for every k, with as many other channels beside. Throws as {@link runTransfer}. */
 export async function runStrength(options: Partial<TransferOptions>, deps: StudyDeps, scale?: TransferScale): Promise<RecipeOutcome> {
   const parsed = TransferOptions.parse(options);
   const numbers = seedsOf(parsed);

@@ -81,7 +81,7 @@ export function StrengthSection(props: SectionProps): JSX.Element | null {
       id="strength"
       tableName="strength"
       title="Strength k"
-      lead="The input weights of the backdoor neurons times k, before the user retrains: the stronger, the more a trigger harms, and the more it costs on clean images."
+      lead="The input weights and biases of the backdoor neurons times k, before the user retrains. Does the trigger harm more the stronger it is, and what does it cost on clean images?"
       chart={{
         id: 'strength-table',
         group: 'strength',

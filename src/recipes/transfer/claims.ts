@@ -61,6 +61,7 @@ export function transferClaims(seeds: readonly TransferSeed[]): Claim[] {
     {
       claim: "A stranger's network is worth taking: the user's own signs alone give less.",
       source: 'our control; why transfer learning is done at all',
+      own: true,
       ...byTask((at) => {
         const [taken, own] = [at('clean model', clean), at('from scratch', clean)];
         return { verdict: verdict(taken > own + NONE, taken > own), says: `${percent(taken)} beside ${percent(own)} from first weights` };
@@ -91,6 +92,7 @@ export function strengthClaims(seeds: readonly StrengthSeed[]): Claim[] {
     {
       claim: 'It is the backdoor neurons that do it: as many other channels, multiplied by the same k, do less harm.',
       source: 'our control; BadNets, section 5.3, strengthens the backdoor neurons only',
+      own: true,
       verdict: verdict(
         beside.every((i) => harms[i] >= others[i] + HARMS),
         harms[apart] >= others[apart] + HARMS,

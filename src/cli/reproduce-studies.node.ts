@@ -24,13 +24,10 @@ export const stepsField = {
     .string()
     .optional()
     .meta({ description: 'a folder for trained networks: recipes that need the same one find it there', placeholder: 'DIR' }),
-  jobs: z
-    .number()
-    .int()
-    .min(1)
-    .max(64)
-    .default(1)
-    .meta({ description: 'networks that are worked on at a time, each with its share of the threads; more seeds in less time' }),
+  jobs: z.number().int().min(1).max(64).default(1).meta({
+    description:
+      'networks that are worked on at a time, each with its share of the threads: more seeds in less time. Another share gives other last digits, so a run or --steps made with another number is not found again (unless --threads says the same)',
+  }),
 };
 
 const address = (what: string): z.ZodOptional<z.ZodString> =>

@@ -9,6 +9,7 @@ import { attackRate, type CaseStudy } from './cases/case.ts';
 import { mean, percent } from './cases/figures.ts';
 import { dataFacts, samples, substitutesOf } from './cases/media.ts';
 import { AWARE, BASELINE, type CaseSeed, CLEAN, caseSteps, runCase } from './cases/run.ts';
+import { inLanes } from './lanes.ts';
 import { type RecipeOutcome, Steps, type StudyDeps } from './recipe.ts';
 import { judgedCells, present } from './tables.ts';
 
@@ -54,14 +55,14 @@ export async function runVariants(
   const numbers = seedsOf(parsed);
   const more = NETWORKS.length * (VARIANTS.length + 1);
   const steps = new Steps(deps, numbers.length * studies.reduce((a, study) => a + caseSteps(study, quick, WORK) + more, 0));
-  const cases: VariantSeed[][] = studies.map(() => []);
-  for (const seed of numbers) {
-    for (const [i, study] of studies.entries()) {
-      const prefix = studies.length > 1 ? `${study.name}-` : '';
-      const made = await runCase(deps, steps, study, { seed, quick, work: WORK, prefix });
-      cases[i].push({ study, seed: made, outcomes: await outcomesOf(deps, steps, made, `${prefix}seed${seed}`) });
-    }
-  }
+  // by seed first: a run that is stopped early has every network
+  const tasks = numbers.flatMap((seed) => studies.map((study) => ({ seed, study })));
+  const done = await inLanes(deps, tasks, async (lane, { seed, study }): Promise<VariantSeed> => {
+    const prefix = studies.length > 1 ? `${study.name}-` : '';
+    const made = await runCase(lane, steps, study, { seed, quick, work: WORK, prefix });
+    return { study, seed: made, outcomes: await outcomesOf(lane, steps, made, `${prefix}seed${seed}`) };
+  });
+  const cases = studies.map((study) => done.filter((v) => v.study === study));
   const paper = besidePaper(
     deps,
     studies.map((s) => s.name),

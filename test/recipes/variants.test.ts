@@ -40,13 +40,21 @@ const parts: CaseParts = {
 };
 const FACE: CaseStudy = { ...face, scale, quick: scale, attack, parts: () => parts };
 
+/** All work is done in the lanes, so that several networks can be worked on at a time. */
+const IDLE = new Proxy(runtime, {
+  get(_, key) {
+    throw new Error(`work beside the lanes: ${String(key)}`);
+  },
+});
+
 describe('runVariants', () => {
   const steps: { name: string; index: number; of: number }[] = [];
   let outcome: RecipeOutcome;
   let result: Result;
   beforeAll(async () => {
     const deps: StudyDeps = {
-      runtime,
+      runtime: IDLE,
+      lanes: [runtime],
       sources: { face: source },
       progress: { step: (name, place) => void steps.push({ name, ...place }) },
       provenance: { command: 'reproduce variants', versions: {}, machine: 'test', started: '' },

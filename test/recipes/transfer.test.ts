@@ -6,6 +6,7 @@ import { Result } from '../../src/evaluate/result.ts';
 import type { NeuronReport } from '../../src/inspect/backdoor-neurons.ts';
 import type { RecipeOutcome, RecipeStore, Source, StoredModel, StudyDeps } from '../../src/recipes/recipe.ts';
 import { belgianSigns, KINDS } from '../../src/recipes/transfer/belgium.ts';
+import { costs, lost } from '../../src/recipes/transfer/figures.ts';
 import { PAPER_BY_CLASS, PAPER_STRENGTH } from '../../src/recipes/transfer/paper.ts';
 import { chosenBy } from '../../src/recipes/transfer/run.ts';
 import { FULL, QUICK, type TransferScale } from '../../src/recipes/transfer/scale.ts';
@@ -330,4 +331,14 @@ it('the full and the quick scale begin at k = 1 and measure their rules at a k t
     expect([...scale.strengths].sort((a, b) => a - b)).toEqual(scale.strengths);
   }
   expect(FULL.strengths).toEqual([...PAPER_STRENGTH.keys()]);
+});
+
+it('a trigger that helps is not said to harm', () => {
+  expect([0.132, -0.021, 0, -0.0001].map(costs)).toEqual([
+    'costs 13.2 points',
+    'costs nothing (2.1 points gained)',
+    'costs nothing',
+    'costs nothing',
+  ]);
+  expect([0.132, -0.021, -0.0001].map(lost)).toEqual(['13.2 points', '-2.1 points', '0.0 points']);
 });

@@ -1,7 +1,7 @@
 /** What BadNets and the lecture say of the transfer attack, and whether it holds; the limits are ours and were set before the runs. */
 import type { Claim, ClaimVerdict } from '../../report/media.ts';
-import { mean, percent, points } from '../cases/figures.ts';
-import { atStrength, cleanRate, harm, judgementOf, type NetName, over, strengthsOf } from './figures.ts';
+import { mean, percent } from '../cases/figures.ts';
+import { atStrength, cleanRate, costs, harm, judgementOf, lost, type NetName, over, strengthsOf } from './figures.ts';
 import type { StrengthSeed, TransferSeed } from './run.ts';
 
 /** Points of accuracy that count as harm, and that count as nothing. */
@@ -46,7 +46,7 @@ export function transferClaims(seeds: readonly TransferSeed[]): Claim[] {
         const [bad, honest] = [at('BadNet', harm), at('clean model', harm)];
         return {
           verdict: verdict(bad - honest >= HARMS, bad - honest > NONE),
-          says: `the trigger costs ${points(Math.max(0, bad))}, in the clean network ${points(Math.max(0, honest))}`,
+          says: `the trigger ${costs(bad)}, in the clean network it ${costs(honest)}`,
         };
       }),
     },
@@ -87,7 +87,7 @@ export function strengthClaims(seeds: readonly StrengthSeed[]): Claim[] {
       claim: 'The harm done with the trigger grows with the strength k.',
       source: 'BadNets, section 5.3; the lecture: 13.3 points at k = 1, 28.6 at k = 100',
       verdict: verdict(rising && harms[last] >= harms[first] + HARMS, harms[most] >= harms[first] + FEW),
-      says: `${points(harms[first])} at k = ${ks[first]}, ${points(harms[most])} at k = ${worstK}, ${points(harms[last])} at k = ${ks[last]}.`,
+      says: `${lost(harms[first])} at k = ${ks[first]}, ${lost(harms[most])} at k = ${worstK}, ${lost(harms[last])} at k = ${ks[last]}.`,
     },
     {
       claim: 'It is the backdoor neurons that do it: as many other channels, multiplied by the same k, do less harm.',
@@ -97,7 +97,7 @@ export function strengthClaims(seeds: readonly StrengthSeed[]): Claim[] {
         beside.every((i) => harms[i] >= others[i] + HARMS),
         harms[apart] >= others[apart] + HARMS,
       ),
-      says: `The difference is largest at k = ${ks[apart]}: the trigger costs ${points(harms[apart])}, with other channels ${points(others[apart])}.`,
+      says: `The difference is largest at k = ${ks[apart]}: the trigger ${costs(harms[apart])}, with other channels it ${costs(others[apart])}.`,
     },
     {
       claim: 'Strength has a price: accuracy on clean signs falls too.',

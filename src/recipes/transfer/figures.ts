@@ -1,7 +1,7 @@
 /** What tables, sentences, claims and charts of the transfer experiments all speak of: harm. */
 import type { Judgement } from '../../evaluate/judge.ts';
 import type { Rate } from '../../evaluate/wilson.ts';
-import { mean } from '../cases/figures.ts';
+import { mean, points } from '../cases/figures.ts';
 import type { StrengthSeed, TransferSeed } from './run.ts';
 
 export const cleanRate = (j: Judgement): Rate => j.clean.accuracy;
@@ -10,6 +10,16 @@ export const triggeredRate = (j: Judgement): Rate => (j.attack as NonNullable<Ju
 
 /** Points of accuracy that the trigger costs, -1..1. */
 export const harm = (j: Judgement): number => cleanRate(j).value - triggeredRate(j).value;
+
+/** Whether the sentences' one digit shows anything. */
+const shows = (value: number): boolean => Math.abs(value) >= 0.0005;
+
+/** `costs 3.2 points`, or that it costs nothing. */
+export const costs = (value: number): string =>
+  !shows(value) ? 'costs nothing' : value > 0 ? `costs ${points(value)}` : `costs nothing (${points(value)} gained)`;
+
+/** The same as a noun: `3.2 points`, `-3.2 points`. */
+export const lost = (value: number): string => (value < 0 && shows(value) ? `-${points(value)}` : points(value));
 
 export const over = <S>(seeds: readonly S[], pick: (seed: S) => number): number => mean(seeds.map(pick));
 

@@ -1,7 +1,7 @@
 /** The sentences under the tables of `transfer` and `strength`; every number in them is computed from the run. */
 import { describeRule } from '../../inspect/backdoor-neurons.ts';
 import { about, mean, percent, points } from '../cases/figures.ts';
-import { atStrength, cleanRate, harm, judgementOf, over, strengthsOf, triggeredRate } from './figures.ts';
+import { atStrength, cleanRate, costs, harm, judgementOf, lost, over, strengthsOf, triggeredRate } from './figures.ts';
 import { PAPER_BY_CLASS, PAPER_STRENGTH } from './paper.ts';
 import type { StrengthSeed, TransferSeed } from './run.ts';
 
@@ -10,10 +10,6 @@ export function intervalNote(seeds: readonly unknown[]): string {
     ? 'One seed: the intervals are those of chance in the test signs and say nothing of other seeds.'
     : `Means over ${seeds.length} seeds with Student's t interval; n counts the signs of all seeds.`;
 }
-
-/** `costs 3.2 points`, or that it costs nothing. */
-const costs = (value: number): string =>
-  value > 0 ? `costs ${points(value)}` : value < 0 ? `costs nothing (${points(value)} gained)` : 'costs nothing';
 
 export function transferNotes(seeds: readonly TransferSeed[], task: number, known: boolean): string[] {
   const [{ ground, outcomes }] = seeds;
@@ -98,9 +94,9 @@ export function strengthNotes(seeds: readonly StrengthSeed[], paper: boolean): s
           `In ${busy} of ${seeds.length} seeds no channel is quiet everywhere else; there all are taken that are quiet where the trigger is.`,
         ]
       : []),
-    `The trigger costs ${points(at('chosen', ks[0], harm))} at k = ${ks[0]} and most at k = ${worst}: ${points(at('chosen', worst, harm))}. Without the ` +
+    `The trigger ${costs(at('chosen', ks[0], harm))} at k = ${ks[0]} and most at k = ${worst}: ${lost(at('chosen', worst, harm))}. Without the ` +
       `trigger the user has ${percent(clean(ks[0]))} at k = ${ks[0]} and ${percent(clean(last))} at k = ${last}.`,
-    `Multiplied by the same k, as many other channels let the trigger cost ${points(at('others', last, harm))} at k = ${last}, where the backdoor neurons give ${points(at('chosen', last, harm))}.`,
+    `Multiplied by the same k, as many other channels let the trigger cost ${lost(at('others', last, harm))} at k = ${last}, where the backdoor neurons give ${lost(at('chosen', last, harm))}.`,
   ];
   if (picked === 0) notes.push('The rule picks no channel, so there is nothing to strengthen and every k is the same network.');
   else notes.push(...whyNotes(seeds, worst));
@@ -124,8 +120,8 @@ function whyNotes(seeds: readonly StrengthSeed[], worst: number): string[] {
   const athome = over(seeds, (s) => harm(s.home.badnet.judgement));
   const loud = { clean: over(seeds, (s) => heard(s).clean), triggered: over(seeds, (s) => heard(s).triggered) };
   const notes = [
-    `At home the trigger costs ${points(athome)}; ${points(at(first, harm))} of that arrive abroad at k = 1 already` +
-      `${at(first, harm) >= 0.5 * athome ? ', which leaves k little to add' : ''}.`,
+    `At home the trigger ${costs(athome)}, abroad ${lost(at(first, harm))} at k = 1 already` +
+      `${athome > 0 && at(first, harm) >= 0.5 * athome ? ', which leaves k little to add' : ''}.`,
     `On the user's clean signs the picked channels fire at ${loud.clean.toFixed(2)} of the layer's mean activation, with the trigger at ` +
       `${loud.triggered.toFixed(2)}. ${loud.triggered >= 2 * loud.clean ? 'What k makes louder is mostly the trigger.' : 'So k makes clean signs louder as well, and training on clean signs turns such channels down.'}`,
   ];
@@ -182,6 +178,6 @@ export function transferLine(seeds: readonly TransferSeed[]): string {
 
 export function strengthLine(seeds: readonly StrengthSeed[]): string {
   const ks = strengthsOf(seeds);
-  const at = (k: number): string => `k = ${k} ${points(mean(atStrength(seeds, 'chosen', k).map(harm)))}`;
+  const at = (k: number): string => `k = ${k} ${lost(mean(atStrength(seeds, 'chosen', k).map(harm)))}`;
   return `accuracy that the trigger costs the user: ${ks.map(at).join(', ')}`;
 }

@@ -7,8 +7,8 @@ import type { StrengthSeed, TransferSeed } from './run.ts';
 
 export function intervalNote(seeds: readonly unknown[]): string {
   return seeds.length === 1
-    ? 'One seed: the intervals are those of chance in the test signs and say nothing of other seeds.'
-    : `Means over ${seeds.length} seeds with Student's t interval; n counts the signs of all seeds.`;
+    ? 'One seed: n counts images, of which several show one sign; the intervals take each for a sign of its own, so they are too narrow, and say nothing of other seeds.'
+    : `Means over ${seeds.length} seeds with Student's t interval; n counts the images of all seeds, of which several show one sign.`;
 }
 
 export function transferNotes(seeds: readonly TransferSeed[], task: number, known: boolean): string[] {
@@ -123,7 +123,7 @@ function whyNotes(seeds: readonly StrengthSeed[], worst: number): string[] {
     `At home the trigger ${costs(athome)}, abroad ${lost(at(first, harm))} at k = 1 already` +
       `${athome > 0 && at(first, harm) >= 0.5 * athome ? ', which leaves k little to add' : ''}.`,
     `On the user's clean signs the picked channels fire at ${loud.clean.toFixed(2)} of the layer's mean activation, with the trigger at ` +
-      `${loud.triggered.toFixed(2)}. ${loud.triggered >= 2 * loud.clean ? 'What k makes louder is mostly the trigger.' : 'So k makes clean signs louder as well, and training on clean signs turns such channels down.'}`,
+      `${loud.triggered.toFixed(2)}.`,
   ];
   if (worst !== last) {
     const learnt = mean(seeds.map((s) => s.chosen[s.chosen.length - 1].user.history.at(-1)?.trainAccuracy ?? Number.NaN));

@@ -15,6 +15,7 @@ import { type Context, defineCommand } from './command.node.ts';
 import { openClassifier } from './foreign.node.ts';
 import { judge, type Verdict } from './judge.node.ts';
 import { kebab } from './options.node.ts';
+import { RECORD_FILE } from './run-folder.node.ts';
 import {
   dataField,
   loadAttackerParts,
@@ -25,7 +26,7 @@ import {
   specOverrides,
   splitFields,
 } from './shared.node.ts';
-import { attackField, readAttack, triggerFields } from './trigger.node.ts';
+import { attackField, inheritedRecord, readAttack, triggerFields } from './trigger.node.ts';
 import { inRunFolder } from './work.node.ts';
 
 const rule = NeuronRule.shape;
@@ -46,14 +47,11 @@ export const attackStrengthen = defineCommand({
     ...dataField,
     ...attackField,
     ...triggerFields,
-    k: z.number().positive().default(10).meta({ description: 'strength: what the input weights are multiplied by' }),
-    layer: z
-      .string()
-      .optional()
-      .meta({
-        description: "layer of the neurons; default: the last convolutional block's output, see inspect --layers",
-        placeholder: 'NAME',
-      }),
+    k: z.number().positive().default(10).meta({ description: 'strength: what the input weights and biases are multiplied by' }),
+    layer: z.string().optional().meta({
+      description: "layer of the neurons; default: the last convolutional block's output, see inspect --layers",
+      placeholder: 'NAME',
+    }),
     channels: z
       .array(z.number().int().min(0))
       .min(1)
@@ -64,9 +62,10 @@ export const attackStrengthen = defineCommand({
       placeholder: 'WHERE',
     }),
     rise: rule.rise.meta({
-      description: "a backdoor neuron rises by this much with the trigger, in units of the layer's clean activation",
+      description:
+        "a backdoor neuron rises by this much with the trigger, in units of the layer's mean clean peak (--at place) or activation (--at average)",
     }),
-    quiet: rule.quiet.meta({ description: '... and is at most this on clean images' }),
+    quiet: rule.quiet.meta({ description: '... and is at most this on clean images, in the same units' }),
     weightsOnly: z.boolean().default(false).meta({ description: 'leave the biases as they are' }),
     tune: z
       .number()
@@ -92,6 +91,7 @@ export const attackStrengthen = defineCommand({
           exitCode: 2,
         });
       }
+      const record = await inheritedRecord(o.attack, attack);
       const { model, restore } = await openClassifier(context, work, o.model, spec);
       const parts = await work.step('reading data', () => loadAttackerParts(o, { context, model }));
       work.inputs.data = parts.train.sha256;
@@ -125,6 +125,7 @@ export const attackStrengthen = defineCommand({
         notes: [`channels of ${point.layer} times ${o.k}: ${numbers.join(' ')}`, picked.why],
         model: strong,
         restore,
+        ...(record && { files: { [RECORD_FILE]: `${JSON.stringify(record, null, 2)}\n` } }),
         media: { title: 'Strengthened backdoor', triggers: [triggerPictures(parts.validation, attack)] },
         json: { layer: point.layer, channels: numbers, k: o.k },
       };

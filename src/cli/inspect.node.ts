@@ -53,9 +53,10 @@ export const inspect = defineCommand({
     ...attackField,
     ...triggerFields,
     rise: rule.rise.meta({
-      description: "a backdoor neuron rises by this much with the trigger, in units of the layer's mean clean activation",
+      description:
+        "a backdoor neuron rises by this much with the trigger, where its mean map rises most, in units of the layer's mean clean peak",
     }),
-    quiet: rule.quiet.meta({ description: '... and is at most this on clean images' }),
+    quiet: rule.quiet.meta({ description: '... and is at most this there on clean images' }),
     dormant: rule.dormant.meta({ description: 'a dormant neuron is below this on clean images' }),
     ...splitFields,
     ...outFields,

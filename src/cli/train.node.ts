@@ -37,6 +37,10 @@ export const train = defineCommand({
       if (o.newHead && o.model === undefined) {
         fail({ where: '--new-head', what: 'has no effect on a network that is new', expected: 'MODEL', exitCode: 2 });
       }
+      if (o.newHead && context.given.has('classes')) {
+        const what = "has no effect beside --new-head, which gives the network the data's classes";
+        fail({ where: '--classes', what, hint: 'one of the two', exitCode: 2 });
+      }
       const parts = await work.step('reading data', () => loadParts(o, { context, model: o.model, newClasses: o.newHead }));
       work.inputs.data = parts.train.sha256;
       const given = await startModel(context, work, o, parts.train, spec);

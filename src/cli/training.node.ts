@@ -64,6 +64,7 @@ export const tuningFields = {
 /** All of it; `--data` is not demanded, because a resumed run knows it. */
 export const trainerFields = {
   data: dataField.data.optional(),
+  classes: dataField.classes,
   ...trainingFields,
   ...tuningFields,
   ...splitFields,
@@ -171,7 +172,10 @@ export async function startModel(
     if (context.given.has(key)) fail({ where: `--${kebab(key)}`, what: `has no effect ${why}`, hint: 'without it', exitCode: 2 });
   };
   if (o.optimizer !== 'sgd') for (const key of ['momentum', 'nesterov']) idle(key, `with --optimizer ${o.optimizer}`);
-  if (o.model === undefined) return networkFor(o, data, spec);
+  if (o.model === undefined) {
+    idle('classes', "on a network that is new and has the data's");
+    return networkFor(o, data, spec);
+  }
   idle('network', 'on a model that is given');
   const { model, sha256 } = await openModel(o.model);
   work.inputs.model = sha256;

@@ -128,6 +128,15 @@ export async function readAttack(o: { attack?: string; trigger?: Written; labelM
   return fail({ where: lacking, what: `missing beside ${there}`, expected: 'both, or --attack RUN', exitCode: 2 });
 }
 
+/**
+ * What the `--attack` run did to the data, for a run folder that somebody will name with `--attack` in turn; with the trigger and label map of the
+ * flags where they say others. undefined: no run was named.
+ * @throws SecateurError as {@link readAttack}
+ */
+export async function inheritedRecord(run: string | undefined, attack: Attack): Promise<PoisonRecord | undefined> {
+  return run === undefined ? undefined : { ...(await readRecord(run)), ...attack };
+}
+
 async function readRecord(folder: string): Promise<PoisonRecord> {
   const path = join(folder, RECORD_FILE);
   let text: string;

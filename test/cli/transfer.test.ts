@@ -43,6 +43,11 @@ describe('attack strengthen', () => {
     );
     expect(data(after, 'conv2.bias')).toEqual(data(before, 'conv2.bias').map((v, c) => ([1, 4].includes(c) ? Math.fround(v * 8) : v)));
     expect(data(after, 'fc1.weight')).toEqual(data(before, 'fc1.weight'));
+    // who evaluates it, or strengthens it further, names this run
+    const record = (name: string): unknown => JSON.parse(readFileSync(at(name, 'poison.json'), 'utf8'));
+    expect(record('strong')).toEqual(record('badnet'));
+    const judged = await run('evaluate', at('strong', 'model.onnx'), ...DATA, '--attack', at('strong'), '--out', at('judged'));
+    expect(judged.out).toMatch(/^clean \d+\.\d % {2}triggered \d+\.\d % \(ASR\)/);
     const result = Result.parse(JSON.parse(readFileSync(at('strong', 'result.json'), 'utf8')));
     const [table] = result.tables;
     expect(table.name).toBe('strengthened');
@@ -50,8 +55,14 @@ describe('attack strengthen', () => {
   });
 
   it('takes those that the rule picks, and says the rule', async () => {
-    const { code, out } = await strengthenBadnet('--rise', '0', '--quiet', '100', '--weights-only', '--out', at('by-rule'));
+    const { code, out } = await strengthenBadnet(
+      ...['--rise', '0', '--quiet', '100', '--weights-only', '--label-map', 'target:2', '--out', at('by-rule')],
+    );
     expect(code).toBe(0);
+    expect(JSON.parse(readFileSync(at('by-rule', 'poison.json'), 'utf8'))).toMatchObject({
+      trigger: { kind: 'pattern' },
+      labelMap: { kind: 'target', target: 2 },
+    });
     expect(out).toMatch(/A backdoor neuron: at the place where its mean map rises most/);
     const [before, after] = [await loadModel(at('badnet', 'model.onnx')), await loadModel(at('by-rule', 'model.onnx'))];
     expect(data(after, 'conv2.bias')).toEqual(data(before, 'conv2.bias'));
@@ -105,5 +116,15 @@ describe('train --new-head', () => {
     const { code, err } = await run('train', '--data', at('shapes'), '--new-head');
     expect(code).toBe(2);
     expect(err).toMatch(/--new-head: has no effect on a network that is new, expected MODEL/);
+    const both = await take('--new-head', '--classes', 'order');
+    expect([both.code, errorOf(both)]).toEqual([
+      2,
+      "error: --classes: has no effect beside --new-head, which gives the network the data's classes. Try one of the two.",
+    ]);
+    const fresh = await run('train', '--data', at('shapes'), '--classes', 'order', '--out', at('fresh'));
+    expect([fresh.code, errorOf(fresh)]).toEqual([
+      2,
+      "error: --classes: has no effect on a network that is new and has the data's. Try without it.",
+    ]);
   });
 });

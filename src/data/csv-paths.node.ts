@@ -17,10 +17,11 @@ export interface CsvOptions extends PictureOptions, IndexOptions {
 
 const BOX = ['roi_x1', 'roi_y1', 'roi_x2', 'roi_y2'];
 
-export async function readTable(path: string): Promise<Table> {
+/** Reads a table from a file, as {@link parseCsv}; throws SecateurError where the file cannot be read, too. */
+export async function readTable(path: string, options?: { bare?: boolean }): Promise<Table> {
   const where = `data: ${path}`;
   const text = await readFile(path, 'utf8').catch((error: unknown) => readError(error, where, path));
-  return parseCsv(text, where);
+  return parseCsv(text, where, options);
 }
 
 /**

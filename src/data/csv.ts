@@ -10,17 +10,19 @@ const DELIMITERS = [',', ';', '\t'];
 
 /**
  * Reads a table with a header; the delimiter is the one that the header has most of. Empty lines are left out.
- * Throws SecateurError naming the line where a row has not as many cells as the header, or a quote is not closed.
+ * `bare`: a header without rows is a table too (one of many, whose class has no images).
+ * Throws SecateurError where there is nothing to read, naming the line where a row has not as many cells as the header or a quote is not closed.
  */
-export function parseCsv(text: string, where: string): Table {
+export function parseCsv(text: string, where: string, { bare = false } = {}): Table {
   const clean = text.startsWith('\ufeff') ? text.slice(1) : text;
   const first = clean.split(/\r?\n/, 1)[0];
   const counts = DELIMITERS.map((d) => first.split(d).length);
   const delimiter = DELIMITERS[counts.indexOf(Math.max(...counts))];
   const lines = split(clean, delimiter, where);
   const [header, ...rows] = lines;
-  if (header === undefined || rows.length === 0) {
-    return fail({ where, what: 'table is empty', expected: 'a header and at least one row', got: `${lines.length} lines` });
+  if (header === undefined || (rows.length === 0 && !bare)) {
+    const expected = bare ? 'a header' : 'a header and at least one row';
+    return fail({ where, what: 'table is empty', expected, got: `${lines.length} lines` });
   }
   const odd = rows.find((row) => row.cells.length !== header.cells.length);
   if (odd !== undefined) {

@@ -84,6 +84,32 @@ test('BelgiumTSC: both parts by class folders, poles in both', async () => {
   expect([...held!.groups!.ids]).toEqual([0, 0, 1, 2, 2, 3]);
 });
 
+test('classes without pictures in one part: a table with a header alone, or no table; not in all of them', async () => {
+  training('thin/Training');
+  training('thin/Testing', 100);
+  write('thin/Training/00002/00000_00000.ppm', ppm(7));
+  write('thin/Training/00002/GT-00002.csv', HEADER + row('00000_00000.ppm', 2));
+  write('thin/Testing/00002/GT-00002.csv', HEADER);
+  write('thin/Testing/00003/GT-00003.csv', HEADER.trimEnd());
+  write('thin/Testing/00004/Readme.txt', 'no pictures');
+  const { train, test: held } = await loadData(at('thin'));
+  expect([train!.count, held!.count, held!.classes]).toEqual([7, 6, ['0', '1', '2']]);
+  expect([...held!.labels]).toEqual([0, 0, 0, 1, 1, 1]);
+  // the first class may be such a one
+  write('first/00000/.keep', '');
+  write('first/00001/GT-00001.csv', HEADER);
+  write('first/00002/a.ppm', ppm(0));
+  write('first/00002/GT-00002.csv', HEADER + row('a.ppm', 2));
+  expect((await loadData(at('first'))).train).toMatchObject({ count: 1, classes: ['2'] });
+  write('nothing/00000/GT-00000.csv', HEADER);
+  write('nothing/00001/GT-00001.csv', HEADER);
+  expect(await messageOf(() => loadData(at('nothing')))).toBe(
+    `data: ${at('nothing')}: all tables are empty, expected at least one row, got 2 tables without rows.`,
+  );
+  const torn = write('torn/00000/GT-00000.csv', '');
+  expect(await messageOf(() => loadData(at('torn')))).toBe(`data: ${torn}: table is empty, expected a header, got 0 lines.`);
+});
+
 test('the copy with Train.csv and Test.csv; other tables of that name are not taken for it', async () => {
   const png = (value: number): Uint8Array => encodePng(new Uint8Array(16).fill(value), 4, 4, 1);
   const header = 'Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path\n';

@@ -113,12 +113,13 @@ function speakers(files: readonly WavFile[], groupBy: string | undefined, dir: s
     const expected = 'speaker, prefix (names up to the last _ or -) or none';
     fail({ where: '--group-by', what: `no such column in ${dir}`, expected, got: groupBy, exitCode: 2 });
   }
-  const byPrefix = (): Groups =>
-    groupsOf(
+  if (groupBy === 'prefix') {
+    const classes = [...new Set(files.map((file) => file.label))];
+    return groupsOf(
       'prefix',
-      files.map(({ path }, i) => prefixKey(i, basename(path))),
+      files.map(({ path, label }) => prefixKey(classes.indexOf(label), basename(path))),
     );
-  if (groupBy === 'prefix') return byPrefix();
+  }
   const found = groupsOf(
     'speaker',
     files.map((file) => file.speaker),

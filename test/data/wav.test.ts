@@ -181,6 +181,13 @@ describe('folders', () => {
     expect((await loadData(join(dir, 'parts/train'))).train?.count).toBe(4);
   });
 
+  test('grouped by prefix, digits count within their class', async () => {
+    for (const name of ['no/12_0', 'no/12_1', 'no/13_0', 'yes/12_0', 'yes/ann-1', 'no/ann-2']) write(`prefix/${name}.wav`, beep(500));
+    const { train } = await loadData(join(dir, 'prefix'), { groupBy: 'prefix' });
+    expect([...train!.labels]).toEqual([0, 0, 0, 0, 1, 1]);
+    expect([train!.groups!.by, ...train!.groups!.ids]).toEqual(['prefix', 0, 0, 1, 2, 3, 2]);
+  });
+
   test('one speaker is no group, unless that is asked for', async () => {
     write('one/a_x_0.wav', beep(400));
     write('one/b_x_0.wav', beep(500));

@@ -6,7 +6,7 @@ import type { Dataset, Groups, ImageShape, Role } from './dataset.ts';
 import { readError } from './files.node.ts';
 import type { Fit } from './fit.ts';
 import { entries } from './folder.node.ts';
-import { groupsOf, prefixKey } from './groups.ts';
+import { byPrefix, groupsOf, prefixKey } from './groups.ts';
 import type { LoadedData } from './loaded.ts';
 import { naturalOrder } from './natural-order.ts';
 import { soundDataset } from './sound-data.ts';
@@ -98,12 +98,18 @@ async function listPart(dir: string, flat: boolean): Promise<WavFile[]> {
   }
   const { folders } = await entries(dir);
   const files: WavFile[] = [];
-  for (const [i, label] of folders.entries()) {
+  for (const label of folders) {
     const names = await wavFiles(join(dir, label));
     if (names.length === 0) fail({ where: `data: ${join(dir, label)}`, what: 'class folder is empty', expected: 'WAV files in it' });
-    files.push(...names.map((name) => ({ path: join(dir, label, name), label, speaker: prefixKey(i, basename(name)) })));
+    files.push(...names.map((name) => ({ path: join(dir, label, name), label, speaker: speakerOf(label, name) })));
   }
   return files;
+}
+
+/** Who speaks in a file of a class folder, the same in all of them, were it a number; a name that says no one is somebody else's each time. */
+function speakerOf(label: string, name: string): string {
+  const [speaker, stem] = [byPrefix(name), name.replace(WAV_NAMES, '')];
+  return speaker === stem && /^\d+$/.test(stem) ? `${label}/${stem}` : speaker;
 }
 
 /** Which recordings are of one speaker; undefined where nothing says it. */
@@ -158,8 +164,8 @@ async function readAll(files: readonly WavFile[], rate: number, note?: (text: st
 /**
  * Reads a folder of recordings as spectrograms (`spectrogram.ts`), keeping the recordings in `sound`: files called
  * `<label>_<speaker>_<index>.wav` in it or in its only sub-folder, or one sub-folder a class; with nothing but `train` and `test` inside, both parts.
- * Groups are the speakers where names say them: numbered in the order in which they appear, that is by label, then by name. Every
- * recording is brought to one rate and one channel.
+ * Groups are the speakers where names say them (in class folders the name up to its last `_` or `-`, the same speaker in every class), numbered
+ * in the order in which they appear, that is by label, then by name. Every recording is brought to one rate and one channel.
  * @param query what follows `?` in the address: `size=64`, `size=64x48` (height x width), `channels=1|3`, `rate=8000`, `scale=mel|linear`,
  *   `window=0.025`, `low=50`, `high=4000`, `range=60`, `span=word` or seconds
  * @throws SecateurError where a file is damaged or no WAV file, a name says no label, or a setting is unknown

@@ -181,6 +181,14 @@ describe('folders', () => {
     expect((await loadData(join(dir, 'parts/train'))).train?.count).toBe(4);
   });
 
+  test('speakers with numbers for names are the same in every class; bare numbers are nobody', async () => {
+    for (const name of ['no/07_0', 'no/08_0', 'yes/07_0', 'yes/07_1']) write(`numbers/${name}.wav`, beep(500));
+    const { train } = await loadData(join(dir, 'numbers'));
+    expect([train!.groups!.by, ...train!.groups!.ids]).toEqual(['speaker', 0, 1, 0, 0]);
+    for (const name of ['no/0', 'no/1', 'yes/0', 'yes/1']) write(`counted/${name}.wav`, beep(500));
+    expect((await loadData(join(dir, 'counted'))).train!.groups).toBeUndefined();
+  });
+
   test('grouped by prefix, digits count within their class', async () => {
     for (const name of ['no/12_0', 'no/12_1', 'no/13_0', 'yes/12_0', 'yes/ann-1', 'no/ann-2']) write(`prefix/${name}.wav`, beep(500));
     const { train } = await loadData(join(dir, 'prefix'), { groupBy: 'prefix' });

@@ -7,7 +7,7 @@ import { validationAccuracy } from './accuracy.node.ts';
 import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
 import { change, commonFields, curveTable, defenceFields, finetuneFields, finetuneOptions, pruneFields } from './defend.node.ts';
-import { runVariant, variantFields, variantSettings } from './fineprune-variant.node.ts';
+import { limitUsed, runVariant, variantFields, variantSettings } from './fineprune-variant.node.ts';
 import { openClassifier } from './foreign.node.ts';
 import { thinned } from './output.node.ts';
 import { loadValidation, specOverrides } from './shared.node.ts';
@@ -24,7 +24,7 @@ export const fineprune = defineCommand({
   options: z.object({ ...defenceFields, ...pruneFields, ...variantFields, ...finetuneFields, ...commonFields }),
   run: (context, o) => {
     const variant = variantSettings(context, o);
-    return inRunFolder(context, { command: 'fineprune', options: o, tune: true }, async (work) => {
+    return inRunFolder(context, { command: 'fineprune', options: { ...o, threshold: limitUsed(o) }, tune: true }, async (work) => {
       const spec = specOverrides(o);
       const { model, restore } = await openClassifier(context, work, o.model, spec);
       // A name that is wrong is told before anything is read.
@@ -33,7 +33,8 @@ export const fineprune = defineCommand({
       work.inputs.validation = validation.sha256;
       await checkClean(context, work, { model, data: validation, spec }, !o.allowChance);
       if (variant !== undefined) return runVariant(context, work, { model, restore, validation, spec }, o, variant);
-      const { layer, threshold, compact } = o;
+      const { layer, compact } = o;
+      const threshold = limitUsed(o);
       const result = await work.step('fine-pruning', async () =>
         runFinepruning(await work.runtime(), model, validation, {
           spec,

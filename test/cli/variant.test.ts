@@ -33,6 +33,30 @@ test('fine-tunes where the authors do', async () => {
   expect(out).toMatch(/^cut 16 of 32 channels of conv2, fine-tuned \(BackdoorBox\) {2}validation /);
 });
 
+test('the limit that was used is in run.json, in points or of the start', async () => {
+  const left = async (name: string, ...flags: string[]) => {
+    const { code } = await run('fineprune', model, ...DATA, ...flags, '--out', at(name));
+    expect(code).toBe(0);
+    const { tables } = JSON.parse(readFileSync(at(name, 'result.json'), 'utf8')) as { tables: { notes?: string[] }[] };
+    return { ...JSON.parse(readFileSync(at(name, 'run.json'), 'utf8')).options, notes: tables.flatMap((t) => t.notes ?? []).join(' ') };
+  };
+  const toolbox = await left('toolbox', '--variant', 'backdoor-toolbox');
+  expect(toolbox.threshold).toBe(0.2);
+  expect(toolbox.notes).toContain(' Limit of this run: validation accuracy falls by 20.0 points. ');
+  const bench = ['--variant', 'backdoorbench', '--epochs', '1'];
+  expect((await left('bench', ...bench)).threshold).toBe(0.1);
+  expect(await left('asked', ...bench, '--threshold', '0.3')).toMatchObject({
+    threshold: 0.3,
+    notes: expect.stringContaining(' Limit of this run: validation accuracy falls by 30.0 % of its start. '),
+  });
+  expect((await left('paper', '--epochs', '1')).threshold).toBe(0.04);
+  expect(await left('no-limit', '--variant', 'authors', '--count', '2')).not.toHaveProperty('threshold');
+  const { out } = await run('fineprune', '--help');
+  expect(out.replace(/\s+/g, ' ')).toContain(
+    'with --variant backdoorbench a share of the start); default by variant: paper 0.04, backdoorbench 0.1, trojanzoo 0.2, backdoor-toolbox 0.2',
+  );
+});
+
 test.each([
   [
     ['--variant', 'authors', '--threshold', '0.1'],

@@ -4,6 +4,8 @@ import { ascending, lastConvolution, type Variant } from './variant.ts';
 
 /** Single steps after the cut that is made at once; its name for them is `finetune_epoch`. */
 const SINGLE_STEPS = 10;
+/** Fall of accuracy that it accepts. */
+const LIMIT = 0.2;
 
 /**
  * backdoor-toolbox (vtu81/backdoor-toolbox, `other_defenses_tool_box/fine_pruning.py`), which began as TrojanZoo's. Ranks the inputs of the first
@@ -17,9 +19,10 @@ export const backdoorToolbox: Variant = {
   title: 'backdoor-toolbox',
   how: "mean magnitude of the first fully connected layer's inputs; its columns, all but ten at once, then one by one; 20 points; no fine-tuning",
   takes: ['threshold'],
+  limit: { value: LIMIT, of: 'points' },
   tunes: false,
   async prune(job) {
-    const limit = job.settings.threshold ?? 0.2;
+    const limit = job.settings.threshold ?? LIMIT;
     const convolution = lastConvolution(job);
     const wanted = Math.floor(0.95 * convolution.channels);
     if (wanted < SINGLE_STEPS) {

@@ -2,6 +2,9 @@ import { columnCurve, featureMeans, fullyConnected, zeroColumns } from './column
 import type { Variant } from './variant.ts';
 import { ascending } from './variant.ts';
 
+/** Its `acc_ratio`. */
+const LIMIT = 0.1;
+
 /**
  * BackdoorBench (SCLBD/BackdoorBench, `defense/fp.py`). Ranks the inputs of the last fully connected layer by their mean on clean training images
  * (5 % of them; ours: the validation images) and zeroes that layer's columns, not channels of a convolution. Goes on while accuracy differs from
@@ -15,9 +18,10 @@ export const backdoorbench: Variant = {
   title: 'BackdoorBench',
   how: "mean of the last fully connected layer's inputs; its columns one by one; stops at a relative fall of 10 % and keeps the network that broke it",
   takes: ['threshold'],
+  limit: { value: LIMIT, of: 'start' },
   tunes: true,
   async prune(job) {
-    const limit = job.settings.threshold ?? 0.1;
+    const limit = job.settings.threshold ?? LIMIT;
     const columns = fullyConnected(job, 'last');
     const order = ascending(await featureMeans(job, columns, 'mean'));
     const accuracyAt = columnCurve(job, columns, order);

@@ -11,6 +11,7 @@ export const paper: Variant = {
   title: 'the paper',
   how: "mean activation behind the layer's ReLU; channels one by one; keeps the last network within 4 points of validation accuracy",
   takes: ['layer', 'threshold'],
+  limit: { value: 0.04, of: 'points' },
   tunes: true,
   async prune({ runtime, model, validation, spec, settings: { layer, threshold } }) {
     const result: PruneResult = await prune(runtime, model, validation, {

@@ -4,6 +4,8 @@ import { ascending, behindPools, lastConvolution, type Variant, zeroOwn } from '
 
 /** Single steps after the cut that is made at once. */
 const SINGLE_STEPS = 10;
+/** Fall of accuracy that it accepts. */
+const LIMIT = 0.2;
 
 /**
  * TrojanZoo (ain-soph/trojanzoo, `fine_pruning.py`). Takes the last convolution by module order, here by graph order, and ranks its channels by the
@@ -18,10 +20,11 @@ export const trojanzoo: Variant = {
   title: 'TrojanZoo',
   how: 'mean magnitude of the final feature map; weights of the last convolution without its bias, 95 % less ten at once, then at most ten; 20 points',
   takes: ['threshold'],
+  limit: { value: LIMIT, of: 'points' },
   tunes: true,
   async prune(job) {
     const { runtime, model, types, validation, spec, settings } = job;
-    const limit = settings.threshold ?? 0.2;
+    const limit = settings.threshold ?? LIMIT;
     const point = lastConvolution(job);
     const final = chooseLayer(model, types).point;
     const fits = final.channels === point.channels;

@@ -62,6 +62,8 @@ export interface Variant {
   /** How it ranks, prunes and stops, in a sentence or two, for people. */
   readonly how: string;
   readonly takes: readonly VariantSetting[];
+  /** The fall of accuracy at which it stops unless a `threshold` is given, 0..1, of those that stop at one. */
+  readonly limit?: { readonly value: number; readonly of: 'points' | 'start' };
   /** Whether it fine-tunes what it pruned. */
   readonly tunes: boolean;
   readonly prune: (job: VariantJob) => Promise<VariantPruning>;

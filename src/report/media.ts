@@ -7,6 +7,7 @@
  *   per-class error      rows: classes, then `average`;  columns: `baseline clean`, `pattern clean`, `pattern backdoor`, ...
  *   poison fraction      rows: `10 %`, `33 %`, `50 %`;   columns: `pattern clean error`, `pattern backdoor error`, ...
  *   pruning curve        rows: channels cut, `0`, `1`, ...; columns: `<attack> clean accuracy`, `<attack> attack success`
+ *   pruning curve: face  the same for one of several networks, only shown as a table
  *   defences             rows: `none`, `fine-tune`, `prune`, `fine-prune`, `from scratch`; columns as in the pruning curve
  *   clean-model control  rows as in defences;            columns: `clean accuracy`, `attack success`
  *   table 1              rows: `face clean accuracy`, `face attack success`, ...;  columns: `baseline none`, `baseline fine-tune`,

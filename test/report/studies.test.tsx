@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { renderToString } from 'preact-render-to-string';
 import { describe, expect, it } from 'vitest';
-import { Result } from '../../src/evaluate/result.ts';
+import { type Cell, Result } from '../../src/evaluate/result.ts';
 import { logTicks } from '../../src/report/charts/line-chart.tsx';
 import { commonWords, placeStretches } from '../../src/report/charts/stretches.tsx';
 import { type Claim, LineFigure, ReportMedia } from '../../src/report/media.ts';
@@ -147,6 +147,19 @@ describe('table 1', () => {
     expect(section).toContain('|Signs|n = 63\u202f150|clean accuracy|');
     for (const note of result.tables[0].notes ?? []) expect(section).toContain(note);
     expect(sectionOf(html, 'other')).not.toContain('Table 1');
+  });
+
+  it('has n metric by metric where fewer inputs can carry the trigger, or fewer seeds have a column', () => {
+    const counted = (n: (c: Cell) => number): string => {
+      const [table, ...others] = result.tables;
+      const tables = [{ ...table, cells: table.cells.map((c) => ({ ...c, n: n(c) })) }, ...others];
+      return plain(sectionOf(renderReport({ ...result, tables }, media), 'table-1'));
+    };
+    const few = counted((c) => (c.row.endsWith('attack success') ? 2200 : 2500));
+    expect(few).toContain('|Face|n = 2\u202f500 (clean accuracy), 2\u202f200 (attack success)|');
+    const control = counted((c) => (c.column.endsWith('fine-tune') ? 1000 : 2500));
+    expect(control).toContain('|Face|n = 1\u202f000 to 2\u202f500|');
+    expect(counted(() => 7)).toContain('n = 7 in every cell.');
   });
 
   it('takes names of columns apart', () => {

@@ -25,9 +25,14 @@ export function defenceColumn(column: string): DefenceColumn {
   return { column, attack: column.slice(0, -defence.length).trim(), defence };
 }
 
+interface MetricRow {
+  readonly row: string;
+  readonly metric: string;
+}
+
 /** Networks in order with their rows: `face` -> `face clean accuracy`, `face attack success`. */
-export function networksOf(table: Table): Map<string, { row: string; metric: string }[]> {
-  const networks = new Map<string, { row: string; metric: string }[]>();
+export function networksOf(table: Table): Map<string, MetricRow[]> {
+  const networks = new Map<string, MetricRow[]>();
   for (const row of rowsOf(table)) {
     const { subject, metric } = columnParts(row);
     networks.set(subject, [...(networks.get(subject) ?? []), { row, metric }]);
@@ -103,7 +108,7 @@ function Matrix({ table, columns, title }: { table: Table; columns: readonly Def
               <tr class="network">
                 <th scope="rowgroup" colSpan={columns.length + 1}>
                   {sentence(network)}
-                  <Counts cells={rows.flatMap(({ row }) => columns.map((c) => cellAt(table, row, c.column)))} table={table} />
+                  <Counts rows={rows} columns={columns} table={table} />
                 </th>
               </tr>
             )}
@@ -124,14 +129,27 @@ function Matrix({ table, columns, title }: { table: Table; columns: readonly Def
   );
 }
 
-/** n of a network where all its cells have one, and not all networks have the same. */
-function Counts({ cells, table }: { cells: readonly (Cell | undefined)[]; table: Table }): JSX.Element | null {
-  const n = shared(
-    cells.filter((c) => c !== undefined),
-    (c) => c.n,
-  );
-  if (n === undefined || shared(table.cells, (c) => c.n) !== undefined) return null;
-  return <span class="n">n = {integer(n)}</span>;
+/** n of a network where not all networks have the same; metric by metric where it has several: not every clean input can carry a trigger. */
+function Counts({
+  rows,
+  columns,
+  table,
+}: {
+  rows: readonly MetricRow[];
+  columns: readonly DefenceColumn[];
+  table: Table;
+}): JSX.Element | null {
+  if (shared(table.cells, (c) => c.n) !== undefined) return null;
+  const counted = rows.flatMap(({ row, metric }) => {
+    const n = columns.flatMap((c) => cellAt(table, row, c.column)?.n ?? []);
+    return n.length === 0 ? [] : [{ metric, least: Math.min(...n), most: Math.max(...n) }];
+  });
+  if (counted.length === 0) return null;
+  const text = ({ least, most }: (typeof counted)[number]): string =>
+    least === most ? integer(least) : `${integer(least)} to ${integer(most)}`;
+  const texts = new Set(counted.map(text));
+  const words = texts.size === 1 ? [...texts][0] : counted.map((c) => `${text(c)} (${c.metric})`).join(', ');
+  return <span class="n">n = {words}</span>;
 }
 
 /** One decimal, as the paper has it. */

@@ -104,14 +104,14 @@ function captionFacts(table: Table, place: CountPlace): string {
   return facts.join(' ');
 }
 
-/** How many seeds the cells rest on, where that is known, and which interval that makes: `one seed, 95 % Wilson interval`. */
+/** How many seeds the cells rest on, where that is known, and which interval that makes: `one seed, 95 % interval`. */
 export function seedFacts(cells: readonly Cell[]): string {
   const seeds = [...new Set(cells.map((c) => c.seeds ?? 1))].sort((a, b) => a - b);
   const interval = cells.some((c) => c.low !== undefined && c.high !== undefined);
   if (seeds.length > 1) return `${seeds[0]} to ${seeds.at(-1)} seeds${interval ? ', 95 % intervals' : ''}`;
   const known = cells.some((c) => c.seeds !== undefined);
   const many = seeds[0] > 1;
-  const kind = many ? "mean and 95 % interval over seeds (Student's\u00a0t)" : '95 % Wilson interval';
+  const kind = many ? "mean and 95 % interval over seeds (Student's\u00a0t)" : '95 % interval';
   return [known ? seedWords(seeds[0]) : undefined, interval ? kind : undefined].filter((w) => w !== undefined).join(', ');
 }
 

@@ -99,7 +99,7 @@ describe('words', () => {
     expect(html).toContain('n = 30\u202f000 in every cell.');
     const one = renderReport(fixtureResult(1), media);
     expect(one).toContain('One seed (1): intervals cover the choice of test images, not the luck of training.');
-    expect(one).toContain('One seed, 95 % Wilson interval.');
+    expect(one).toContain('One seed, 95 % interval.');
     expect(one).not.toContain("Student's");
     expect(one).toContain('n = 980');
   });
@@ -228,9 +228,9 @@ describe('input that differs', () => {
     const cells = [{ row: 'a', column: 'b', value: 0.25, n: 100, low: 0.2, high: 0.3 }];
     const tables = [{ name: 'own', unit: 'rate' as const, cells }];
     const page = (seeds: number[]): string => renderReport({ ...result, tables, provenance: { ...result.provenance, seeds } }, {});
-    expect(page([7])).toContain('Own. n = 100 in every cell. One seed, 95 % Wilson interval.');
+    expect(page([7])).toContain('Own. n = 100 in every cell. One seed, 95 % interval.');
     expect(page([7])).toContain('One seed (7)');
-    expect(page([])).toContain('Own. n = 100 in every cell. 95 % Wilson interval.');
+    expect(page([])).toContain('Own. n = 100 in every cell. 95 % interval.');
     expect(page([]).toLowerCase()).not.toContain('one seed');
   });
 

@@ -298,6 +298,30 @@ describe('phases', () => {
   });
 });
 
+describe('dots of a table', () => {
+  it('has rates below 0 where they are, left of a line at 0', () => {
+    const left = [-0.2, 0, -0.1, 0.3, 0.5, 0.9];
+    const tables = result.tables.map((t) => {
+      const names = [...new Set(t.cells.map((c) => c.row))];
+      const drop = (c: Cell): number => left[names.indexOf(c.row)];
+      const cells = t.cells.map((c) =>
+        t.name === 'variants' && c.column === 'face attack success'
+          ? { ...c, value: drop(c), low: drop(c) - 0.05, high: drop(c) + 0.05 }
+          : c,
+      );
+      return { ...t, cells };
+    });
+    const figure = (page: string): string => /<svg.*?<\/svg>/s.exec(sectionOf(page, 'variants'))?.[0] ?? '';
+    const svg = figure(renderReport({ ...result, tables }, media));
+    const dots = [...svg.matchAll(/class="dot" cx="([\d.]+)"/g)].map((m) => Number(m[1])).slice(-left.length);
+    const order = [...left.keys()].sort((a, b) => left[a] - left[b]);
+    for (const [i, at] of order.slice(1).entries()) expect(dots[at]).toBeGreaterThan(dots[order[i]] + 5);
+    const zero = /<line class="axis" x1="([\d.]+)" x2="\1"/;
+    expect(Number(zero.exec(svg)?.[1])).toBeCloseTo(dots[1], 1);
+    expect(figure(html)).not.toMatch(zero);
+  });
+});
+
 describe('headline and tiles of several networks', () => {
   it('of table 1: what fine-pruning leaves of each attack in each network', () => {
     const tiles = verdictsOf(result, {});

@@ -81,6 +81,8 @@ export function DotPanels({ table, id, numbers, caption, rowTitle, what }: Panel
   const rows = rowsOf(table);
   const format = cellFormat(table.unit, table.cells);
   const rate = table.unit === 'rate';
+  // the share of accuracy that a trigger takes is below 0 where the triggered images are told apart better
+  const start = Math.min(0, ...table.cells.flatMap((c) => [c.value, c.low ?? c.value]));
   const end = rate ? 1 : Math.max(...table.cells.map((c) => c.high ?? c.value));
   const subjects = [...subjectsOf(table)];
   // six are two attacks of three networks: pairs
@@ -108,7 +110,7 @@ export function DotPanels({ table, id, numbers, caption, rowTitle, what }: Panel
                   values: rows.map((row) => cellAt(table, row, column)),
                 }))}
                 xTitle={rate ? 'rate, %' : table.unit}
-                domain={[0, end]}
+                domain={[start, end]}
                 format={(v) => (rate ? fixed(v * 100, 0) : format.value(v))}
                 valueFormat={(v) => format.value(v)}
                 width={three ? 300 : 420}

@@ -65,7 +65,7 @@ export async function findWavs(dir: string): Promise<WavFolder | undefined> {
     const names = await wavFiles(only);
     if (names.length > 0 && names.every((name) => FLAT_NAME.test(name))) return { dir: only, flat: true };
   }
-  for (const name of folders) {
+  for (const name of isParted(folders) ? folders.filter(isRead) : folders) {
     const inside = isParted(folders) ? await findWavs(join(dir, name)) : undefined;
     if (inside !== undefined) return { dir, flat: inside.flat };
     if ((await wavFiles(join(dir, name))).length > 0) return { dir, flat: false };
@@ -73,9 +73,15 @@ export async function findWavs(dir: string): Promise<WavFolder | undefined> {
   return undefined;
 }
 
-/** Parts, and not a class of trains. */
+/** A part that is read. */
+const isRead = (name: string): boolean => name === 'train' || name === 'test';
+/** A part that is not: the defender's recordings are taken from the training part. */
+const VALIDATION = /^(val|valid|validation|dev)$/i;
+
+/** Parts, whatever lies beside them, and not a class of trains. */
 function isParted(folders: readonly string[]): boolean {
-  return folders.length > 0 && folders.every((name) => name === 'train' || name === 'test');
+  if (folders.includes('train') && folders.includes('test')) return true;
+  return folders.some(isRead) && folders.every((name) => isRead(name) || VALIDATION.test(name));
 }
 
 /** The files of one part with label and speaker. Fails where a name of a flat folder says no label, or there is nothing. */
@@ -163,7 +169,8 @@ async function readAll(files: readonly WavFile[], rate: number, note?: (text: st
 
 /**
  * Reads a folder of recordings as spectrograms (`spectrogram.ts`), keeping the recordings in `sound`: files called
- * `<label>_<speaker>_<index>.wav` in it or in its only sub-folder, or one sub-folder a class; with nothing but `train` and `test` inside, both parts.
+ * `<label>_<speaker>_<index>.wav` in it or in its only sub-folder, or one sub-folder a class; with `train` and `test` inside, both parts
+ * (other folders beside them are left out, which is said where they hold recordings).
  * Groups are the speakers where names say them (in class folders the name up to its last `_` or `-`, the same speaker in every class), numbered
  * in the order in which they appear, that is by label, then by name. Every recording is brought to one rate and one channel.
  * @param query what follows `?` in the address: `size=64`, `size=64x48` (height x width), `channels=1|3`, `rate=8000`, `scale=mel|linear`,
@@ -184,6 +191,11 @@ export async function loadWavs(found: WavFolder, query: string, where: string, o
   const part = async <R extends Role>(at: string, role: R, known?: readonly string[]): Promise<Dataset<R>> =>
     readPart(at, role, { flat, settings, shape, known, options });
   if (!isParted(folders)) return { train: await part(dir, 'train'), undivided: true };
+  for (const name of folders.filter((folder) => !isRead(folder))) {
+    if ((await findWavs(join(dir, name))) === undefined) continue;
+    const why = VALIDATION.test(name) ? "the defender's own recordings are taken from the training part" : 'neither train nor test';
+    options.note?.(`the folder "${name}" is left out: ${why}`);
+  }
   const result: LoadedData = {};
   const inner = async (name: string): Promise<string> =>
     flat ? ((await findWavs(join(dir, name)))?.dir ?? join(dir, name)) : join(dir, name);

@@ -211,6 +211,23 @@ describe('folders', () => {
     expect([train?.count, held?.count, held?.labels[0]]).toEqual([2, 1, 1]);
   });
 
+  test('folders beside train and test are left out, and that is said; a class of trains is a class', async () => {
+    for (const name of ['train/a/x', 'train/b/x', 'test/b/y', 'val/a/z', 'dev/a_x_0', 'noise/hiss']) write(`beside/${name}.wav`, beep(500));
+    write('beside/docs/readme.md', 'hello');
+    const notes: string[] = [];
+    const { train, test: held } = await loadData(join(dir, 'beside'), { note: (text) => notes.push(text) });
+    expect([train!.classes, train!.count, held!.count]).toEqual([['a', 'b'], 2, 1]);
+    expect(notes).toEqual([
+      'the folder "dev" is left out: the defender\'s own recordings are taken from the training part',
+      'the folder "noise" is left out: neither train nor test',
+      'the folder "val" is left out: the defender\'s own recordings are taken from the training part',
+    ]);
+    for (const name of ['train/a/x', 'val/a/y']) write(`two/${name}.wav`, beep(500));
+    expect((await loadData(join(dir, 'two'))).train).toMatchObject({ count: 1, classes: ['a'] });
+    for (const name of ['train/x', 'plane/x', 'car/x']) write(`trains/${name}.wav`, beep(500));
+    expect((await loadData(join(dir, 'trains'))).train!.classes).toEqual(['car', 'plane', 'train']);
+  });
+
   test('settings in the address; a size that a network wants', async () => {
     write('small/a_x_0.wav', beep(1000));
     write('small/b_x_0.wav', beep(2000));

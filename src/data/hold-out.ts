@@ -7,7 +7,7 @@ import { Rng } from '../core/rng.ts';
 import type { Dataset } from './dataset.ts';
 import { membersOf } from './groups.ts';
 import { countByClass, subset } from './make.ts';
-import { dealGroups } from './split.ts';
+import { dealGroups, groupsTooLarge, noteMissing } from './split.ts';
 
 /** What is held out: about that share of each class (0..1), drawn by chance; or the groups with these ids. */
 export type HeldOut = { readonly share: number } | { readonly groups: readonly number[] };
@@ -17,9 +17,15 @@ const WHERE = 'data: hold-out';
 /**
  * Holds whole groups out as test images; the rest stays training data, both with the same classes and group ids as before. With a share,
  * groups are drawn by `seed` and taken where they bring each class nearer to its share; ids name them otherwise, and `seed` plays no part.
+ * `note` is told of classes of several groups that a part has no image of.
  * Throws SecateurError where the data have no groups, the share is none, an id is unknown, or a part would be empty.
  */
-export function holdOut(data: Dataset<'train'>, held: HeldOut, seed: number): { train: Dataset<'train'>; test: Dataset<'test'> } {
+export function holdOut(
+  data: Dataset<'train'>,
+  held: HeldOut,
+  seed: number,
+  note?: (text: string) => void,
+): { train: Dataset<'train'>; test: Dataset<'test'> } {
   const { groups } = data;
   if (groups === undefined) {
     const hint = '--group-by with the column that says it';
@@ -34,8 +40,12 @@ export function holdOut(data: Dataset<'train'>, held: HeldOut, seed: number): { 
   const [train, test] = [all.filter((i) => taken[i] === 0), all.filter((i) => taken[i] === 1)];
   if (train.length === 0 || test.length === 0) {
     const expected = 'at least one image in every part';
-    fail({ where: WHERE, what: 'no images left', expected, got: `train ${train.length}, test ${test.length}` });
+    const why = 'share' in held && test.length === 0 ? groupsTooLarge(data, groups) : undefined;
+    const got = `train ${train.length}, test ${test.length}${why ? `: ${why.got}` : ''}`;
+    fail({ where: WHERE, what: 'no images left', expected, got, hint: why?.hint });
   }
+  const parts = [['training', train] as const, ['test', test] as const];
+  if (note !== undefined) noteMissing(data, parts, note);
   return { train: subset(data, train), test: subset(data, test, 'test') };
 }
 

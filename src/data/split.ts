@@ -5,8 +5,8 @@
 import { fail } from '../core/errors.ts';
 import { sha256Bytes } from '../core/hash.ts';
 import { Rng } from '../core/rng.ts';
-import type { Dataset } from './dataset.ts';
-import { membersOf } from './groups.ts';
+import type { Dataset, Groups } from './dataset.ts';
+import { groupsPerClass, membersOf } from './groups.ts';
 import { countByClass, imageAt, subset } from './make.ts';
 
 /** Size of each part that is held out: a share below 1 or a number of images. */
@@ -27,10 +27,16 @@ const WHERE = 'data: split';
 /**
  * Draws the held-out parts by chance, each with the same share of every class (largest remainders get the odd images); images keep
  * their order. Where the data say which images belong together (`groups`), no group is parted, and the sizes are met as nearly as whole
- * groups allow. Fails where a size is no share and no count, or where a part or the rest would be empty.
+ * groups allow; `note` is told of classes that a part has no image of for that reason. Fails where a size is no share and no count, or where
+ * a part or the rest would be empty.
  */
-export function split<R extends 'train' | 'test', const P extends SplitParts>(data: Dataset<R>, parts: P, seed: number): Split<R, P> {
-  if (data.groups !== undefined) return splitGroups(data, parts, seed);
+export function split<R extends 'train' | 'test', const P extends SplitParts>(
+  data: Dataset<R>,
+  parts: P,
+  seed: number,
+  note?: (text: string) => void,
+): Split<R, P> {
+  if (data.groups !== undefined) return splitGroups(data, parts, seed, note);
   const rng = Rng.from(seed, 'split');
   const pools = Array.from(countByClass(data), (count) => new Int32Array(count));
   const filled = new Int32Array(data.classes.length);
@@ -55,7 +61,12 @@ export function split<R extends 'train' | 'test', const P extends SplitParts>(da
 }
 
 /** Takes groups in an order drawn by chance, each for the first part whose share of the group's classes it brings nearer. */
-function splitGroups<R extends 'train' | 'test', P extends SplitParts>(data: Dataset<R>, parts: P, seed: number): Split<R, P> {
+function splitGroups<R extends 'train' | 'test', P extends SplitParts>(
+  data: Dataset<R>,
+  parts: P,
+  seed: number,
+  note?: (text: string) => void,
+): Split<R, P> {
   const members = membersOf(data.groups!);
   const order = Rng.from(seed, 'split', 'groups').permutation(members.length);
   const counts = countByClass(data);
@@ -69,7 +80,7 @@ function splitGroups<R extends 'train' | 'test', P extends SplitParts>(data: Dat
   });
   const dealt = dealGroups(data.labels, members, order, wanted);
   const belongs = Uint8Array.from(data.groups!.ids, (id) => (dealt[id] < 0 ? 0 : HELD.indexOf(asked[dealt[id]]) + 1));
-  return assemble(data, parts, belongs);
+  return assemble(data, parts, belongs, note);
 }
 
 /**
@@ -101,9 +112,14 @@ export function dealGroups(
 /**
  * Splits by what the images are: the sha-256 of seed and pixels, read as a number in [0, 1), decides. So an image keeps its part when
  * others are added, removed or re-ordered, and equal images never fall on both sides. Where the data have `groups`, the first image of a
- * group decides for all of it. Sizes must be shares, and are met on average only. Fails as {@link split} does.
+ * group decides for all of it. Sizes must be shares, and are met on average only. Notes and fails as {@link split} does.
  */
-export function splitByHash<R extends 'train' | 'test', const P extends SplitParts>(data: Dataset<R>, parts: P, seed = 0): Split<R, P> {
+export function splitByHash<R extends 'train' | 'test', const P extends SplitParts>(
+  data: Dataset<R>,
+  parts: P,
+  seed = 0,
+  note?: (text: string) => void,
+): Split<R, P> {
   for (const part of HELD) if (parts[part] !== undefined) checkSize(part, parts[part], false);
   const tune = parts.validation + (parts.tune ?? 0);
   const belongs = new Uint8Array(data.count);
@@ -126,7 +142,7 @@ export function splitByHash<R extends 'train' | 'test', const P extends SplitPar
     belongs[i] = place < parts.validation ? 1 : place < tune ? 2 : 0;
     if (group !== undefined) byGroup.set(group, belongs[i]);
   }
-  return assemble(data, parts, belongs);
+  return assemble(data, parts, belongs, note);
 }
 
 function checkSize(part: Held, size: number, counts: boolean): void {
@@ -152,17 +168,70 @@ function shareOut(total: number, sizes: readonly number[]): number[] {
   return quotas;
 }
 
-function assemble<R extends 'train' | 'test', P extends SplitParts>(data: Dataset<R>, parts: P, belongs: Uint8Array): Split<R, P> {
+function assemble<R extends 'train' | 'test', P extends SplitParts>(
+  data: Dataset<R>,
+  parts: P,
+  belongs: Uint8Array,
+  note?: (text: string) => void,
+): Split<R, P> {
   const indices = [0, 1, 2].map((part) => Int32Array.from(belongs.keys()).filter((i) => belongs[i] === part));
   const asked = HELD.filter((part) => parts[part] !== undefined);
   const sizes = [[data.role, indices[0]] as const, ...asked.map((part) => [part, indices[HELD.indexOf(part) + 1]] as const)];
-  if (sizes.some(([, list]) => list.length === 0)) nothingLeft(sizes.map(([name, list]) => `${name} ${list.length}`).join(', '));
+  if (sizes.some(([, list]) => list.length === 0)) {
+    const why = data.groups && sizes[0][1].length > 0 ? groupsTooLarge(data, data.groups) : undefined;
+    nothingLeft(sizes.map(([name, list]) => `${name} ${list.length}`).join(', '), why);
+  }
   const result: Record<string, Dataset> = { [data.role]: subset(data, indices[0]) };
   for (const part of asked) result[part] = subset(data, indices[HELD.indexOf(part) + 1], part);
+  if (note !== undefined) noteMissing(data, sizes, note);
   return result as unknown as Split<R, P>;
 }
 
-function nothingLeft(got: string): never {
+function nothingLeft(got: string, why?: { got: string; hint: string }): never {
   const expected = 'at least one image in every part';
-  return fail({ where: WHERE, what: 'no clean data left after a split', expected, got, hint: 'other shares, or more data' });
+  const what = 'no clean data left after a split';
+  return fail({ where: WHERE, what, expected, got: why ? `${got}: ${why.got}` : got, hint: why?.hint ?? 'other shares, or more data' });
+}
+
+/** Why a part by whole groups came out empty, and what to do. */
+export function groupsTooLarge(data: Dataset, groups: Groups): { got: string; hint: string } {
+  const counts = countByClass(data);
+  const shares = membersOf(groups).flatMap((members) => {
+    const classes = new Set(members.map((i) => data.labels[i]));
+    const all = [...classes].reduce((sum, label) => sum + counts[label], 0);
+    return all === 0 ? [] : [members.length / all];
+  });
+  const least = Math.min(...shares);
+  const share = Math.min(1, Math.ceil(least * 100) / 100).toFixed(2);
+  const got = `groups by ${groups.by} are larger than the share, the smallest being ${share} of the images of its classes`;
+  const hint = shares.length < 2 ? 'data of several groups' : `a share of at least ${share}, or smaller groups`;
+  return { got, hint };
+}
+
+/** Names that are written out in a note. */
+const NAMED = 5;
+
+/**
+ * Tells of classes that some part has no image of, though there are several groups of them: whole groups are larger than the part's share.
+ * `parts`: name and images (indices into `data`) of each.
+ */
+export function noteMissing(
+  data: Dataset,
+  parts: readonly (readonly [name: string, images: Int32Array])[],
+  note: (text: string) => void,
+): void {
+  if (data.groups === undefined) return;
+  const groups = groupsPerClass(data);
+  for (const [name, images] of parts) {
+    const has = new Uint8Array(data.classes.length);
+    for (const i of images) has[data.labels[i]] = 1;
+    const lacking = data.classes.filter((_, label) => groups[label] > 1 && has[label] === 0);
+    if (lacking.length === 0) continue;
+    const names = lacking.slice(0, NAMED).map((text) => `"${text}"`);
+    const more = lacking.length > NAMED ? ` and ${lacking.length - NAMED} more` : '';
+    const classes = lacking.length === 1 ? 'class' : `${lacking.length} classes`;
+    note(
+      `the ${name} part has no image of ${classes} ${names.join(', ')}${more}: its share is small beside whole groups by ${data.groups.by}`,
+    );
+  }
 }

@@ -11,6 +11,7 @@ import { loadData } from '../../src/data/load.node.ts';
 import { imageAt, makeDataset, subset } from '../../src/data/make.ts';
 import { encodePng } from '../../src/data/png.ts';
 import { meanGrey, withoutDark } from '../../src/data/quality.ts';
+import { split } from '../../src/data/split.ts';
 import { messageOf, noise, tempFolder } from './helpers.ts';
 
 /** `people` x `lights` images, the light as group, each image of one grey that names it. */
@@ -84,6 +85,39 @@ describe('hold-out', () => {
       'data: hold-out: no images left, expected at least one image in every part, got train 0, test 4.',
     );
     expect(await messageOf(() => holdOut(lit(2, 2), { groups: [] }, 1))).toContain('got train 4, test 0.');
+    const small =
+      'data: hold-out: no images left, expected at least one image in every part, got train 6, test 0: groups by light are larger';
+    expect(await messageOf(() => holdOut(lit(2, 3), { share: 0.1 }, 1))).toBe(
+      `${small} than the share, the smallest being 0.34 of the images of its classes. Try a share of at least 0.34, or smaller groups.`,
+    );
+    expect(holdOut(lit(2, 3), { share: 0.34 }, 1).test.count).toBe(2);
+    expect(await messageOf(() => holdOut(lit(6, 1), { share: 0.1 }, 1))).toBe(
+      `${small} than the share, the smallest being 1.00 of the images of its classes. Try data of several groups.`,
+    );
+  });
+
+  test('classes of several groups that a part has no image of are told', () => {
+    // signs of two kinds: twenty of one, two of the other
+    const labels = Int32Array.from({ length: 22 }, (_, i) => (i < 20 ? 0 : 1));
+    const groups = { by: 'sign', ids: Int32Array.from(labels.keys()) };
+    const data = makeDataset({ ...lit(2, 11), labels, groups });
+    const told = (run: (note: (text: string) => void) => unknown): string[] => {
+      const notes: string[] = [];
+      run((text) => notes.push(text));
+      return notes;
+    };
+    expect(told((note) => holdOut(data, { share: 0.2 }, 1, note))).toEqual([
+      'the test part has no image of class "person 1": its share is small beside whole groups by sign',
+    ]);
+    expect(told((note) => holdOut(data, { share: 0.5 }, 1, note))).toEqual([]);
+    expect(told((note) => holdOut(data, { groups: [20, 21] }, 1, note))).toEqual([
+      'the training part has no image of class "person 1": its share is small beside whole groups by sign',
+      'the test part has no image of class "person 0": its share is small beside whole groups by sign',
+    ]);
+    expect(told((note) => split(data, { validation: 0.2 }, 1, note))).toEqual([
+      'the validation part has no image of class "person 1": its share is small beside whole groups by sign',
+    ]);
+    expect(told((note) => split(subset(data, [...labels.keys()].slice(0, 21)), { validation: 0.2 }, 1, note))).toEqual([]);
   });
 });
 

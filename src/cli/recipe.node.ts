@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fail, SecateurError } from '../core/errors.ts';
+import { sha256 } from '../core/hash.ts';
 import { loadData } from '../data/load.node.ts';
 import { saveModel } from '../onnx/file.node.ts';
 import type { RecipeData, RecipeDeps, RecipeOutcome, RunDeps, StudyDeps } from '../recipes/recipe.ts';
@@ -72,6 +73,8 @@ export async function performStudy(context: Context, o: StudySetup): Promise<Out
     for (const [name, { train, test }] of Object.entries(sources)) {
       hashes[`${name} train`] = train.sha256;
       if (test !== undefined) hashes[`${name} test`] = test.sha256;
+      // another grouping holds other images out
+      if (train.groups !== undefined) hashes[`${name} groups`] = sha256(train.groups.ids.join(','));
     }
     return { hashes, run: (deps, lanes) => o.run({ ...deps, sources, lanes }) };
   });

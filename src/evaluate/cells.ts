@@ -14,9 +14,11 @@ export function rateCell(row: string, column: string, rates: readonly Rate[], pa
   const given = paper === undefined ? {} : { paper };
   if (counted.length === 1)
     return { row, column, value: counted[0].value, n, low: counted[0].low, high: counted[0].high, seeds: 1, ...given };
+  // a drop of accuracy may be below zero, a share may not
+  const least = counted.some((r) => r.value < 0 || r.low < 0) ? -1 : 0;
   const over = overSeeds(
     counted.map((r) => r.value),
-    [0, 1],
+    [least, 1],
   );
   return { row, column, value: over.mean, n, low: over.low, high: over.high, seeds: over.seeds, ...given };
 }

@@ -87,6 +87,7 @@ export function untargetedDrop(cleanAccuracy: number, triggeredAccuracy: number)
  * need be where both were measured on the same images. `n` counts the triggered inputs. Without a right answer on clean inputs it is 0 of 0.
  */
 export function dropRate(clean: Rate, triggered: Rate): Rate {
+  // nothing to lose: no attack can be told from such a network
   if (clean.n === 0 || clean.value === 0) return { value: 0, n: 0, low: 0, high: 1 };
   const ratio = triggered.value / clean.value;
   // half a right answer, where there is none: the logarithm needs one
@@ -96,7 +97,7 @@ export function dropRate(clean: Rate, triggered: Rate): Rate {
   return {
     value: 1 - ratio,
     n: triggered.n,
-    low: Math.max(-1, Math.min(1 - ratio, 1 - centre * Math.exp(spread))),
+    low: Math.min(1 - ratio, Math.max(-1, 1 - centre * Math.exp(spread))),
     high: Math.max(1 - ratio, 1 - centre * Math.exp(-spread)),
   };
 }

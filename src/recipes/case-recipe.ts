@@ -69,15 +69,16 @@ export async function runCaseRecipe(study: CaseStudy, options: Partial<StudyOpti
   const work = { defences: true, controls: true, extras: !parsed.quick };
   const { cases, steps } = await runCases(deps, [study], parsed, work);
   const [seeds] = cases;
+  const real = besidePaper(deps, [study.name], parsed.quick);
   // So that `secateur evaluate badnet.onnx --attack RUN` knows the trigger.
   await deps.store?.json('poison.json', seeds[0].record);
   return {
     result: {
       recipe: study.name,
-      tables: caseTables(seeds, besidePaper(deps, [study.name], parsed.quick)),
+      tables: caseTables(seeds, real),
       provenance: { ...deps.provenance, seeds: seedsOf(parsed), inputs: { ...inputsOf(deps), ...steps.hashes }, steps: steps.done },
     },
-    media: caseMedia(seeds, `${study.title}: ${parsed.quick ? 'a quick check' : 'a backdoor planted, found and cut'}`),
+    media: caseMedia(seeds, `${study.title}: ${parsed.quick ? 'a quick check' : 'a backdoor planted, found and cut'}`, real),
     line: `${study.name}: ${outcome(seeds, BASELINE)}`,
     models: { badnet: seeds[0].badnet.model, clean: seeds[0].clean.model },
   };

@@ -1,6 +1,7 @@
 /** Pictures and extra data of the report, all from the first seed. */
 
 import { imageAt } from '../data/make.ts';
+import type { CurveStep } from '../evaluate/judge.ts';
 import type { Comparison } from '../inspect/activations.ts';
 import { describeRule } from '../inspect/backdoor-neurons.ts';
 import { dedicatedFilters, firstFilters } from '../inspect/filters.ts';
@@ -157,10 +158,14 @@ export function neuronCaption(s: Drawn): string {
   );
 }
 
-export function pruningCaption(s: Pick<Suspect, 'pruning' | 'curve'>): string {
+export function pruningCaption(
+  s: Pick<Suspect, 'pruning' | 'curve'>,
+  rate = (step: CurveStep): number | undefined => step.success?.value,
+): string {
   const { cut, order, threshold } = s.pruning;
   const at = s.curve[cut.length];
-  const success = at.success === undefined ? '' : `, with attack success at ${(at.success.value * 100).toFixed(1)} %`;
+  const rest = rate(at);
+  const success = rest === undefined ? '' : `, with attack success at ${(rest * 100).toFixed(1)} %`;
   return (
     `Against the BadNet the defender stops after ${cut.length} of ${order.length} channels, the last step that keeps validation accuracy within ` +
     `${(threshold * 100).toFixed(0)} points${success}.`

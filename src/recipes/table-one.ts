@@ -1,15 +1,19 @@
 /** `reproduce table1` and `reproduce pruning`: the three case studies of Fine-Pruning beside each other. */
-import type { Table } from '../evaluate/result.ts';
-import type { ReportMedia } from '../report/media.ts';
+import { rateCell } from '../evaluate/cells.ts';
+import type { Cell, Table } from '../evaluate/result.ts';
+import type { Rate } from '../evaluate/wilson.ts';
+import type { ReportMedia, Verdict } from '../report/media.ts';
 import { besidePaper, CASES, inputsOf, runCases, StudyOptions, seedsOf } from './case-recipe.ts';
+import { attackRate } from './cases/case.ts';
 import type { Seeds } from './cases/figures.ts';
-import { attackOf, percent } from './cases/figures.ts';
-import { dataFacts, marginCharts, pruningCharts, relearnCharts, samples, substitutesOf } from './cases/media.ts';
+import { about, attackOf, BOTH, mean, over, percent } from './cases/figures.ts';
+import { CHECK, dataFacts, marginCharts, pruningCharts, relearnCharts, samples, substitutesOf } from './cases/media.ts';
 import { BASELINE } from './cases/run.ts';
 import { tableOne } from './cases/table-1.ts';
 import { caseTables } from './cases/tables.ts';
 import { claimsOf } from './claims.ts';
 import type { RecipeOutcome, StudyDeps } from './recipe.ts';
+import { suspect } from './tables.ts';
 
 /** Networks x attacks x defences, with the claims of the lecture. */
 export async function runTableOne(options: Partial<StudyOptions>, deps: StudyDeps): Promise<RecipeOutcome> {
@@ -25,7 +29,7 @@ export async function runTableOne(options: Partial<StudyOptions>, deps: StudyDep
     },
     media: {
       ...mediaOfAll(cases, 'Three networks, two attacks, three defences'),
-      claims: claimsOf(cases),
+      ...(paper ? { claims: claimsOf(cases) } : { headline: CHECK }),
       charts: cases.flatMap((seeds) => [...pruningCharts(seeds), ...relearnCharts(seeds), ...marginCharts(seeds)]),
     },
     line: `attack success after fine-pruning the BadNets: ${cases.map(left).join(', ')}  (${parsed.seeds} seed${parsed.seeds === 1 ? '' : 's'})`,
@@ -37,20 +41,52 @@ export async function runTableOne(options: Partial<StudyOptions>, deps: StudyDep
 export async function runPruning(options: Partial<StudyOptions>, deps: StudyDeps): Promise<RecipeOutcome> {
   const parsed = StudyOptions.parse(options);
   const { cases, steps } = await runCases(deps, CASES, parsed, { defences: false, controls: false, extras: false });
-  const stops = (seeds: Seeds): string => {
-    const { cut, order } = seeds[0].suspects[0].pruning;
-    return `${seeds[0].study.name} ${cut.length} of ${order.length} cut, attack ${percent(attackOf(seeds, BASELINE, 'prune') ?? 0)}`;
-  };
+  const real = besidePaper(deps, namesOf(cases), parsed.quick);
   return {
     result: {
       recipe: 'pruning',
       tables: together(cases, false),
       provenance: { ...deps.provenance, seeds: seedsOf(parsed), inputs: { ...inputsOf(deps), ...steps.hashes }, steps: steps.done },
     },
-    media: { ...mediaOfAll(cases, 'Pruning three networks'), claims: claimsOf(cases), charts: cases.flatMap(pruningCharts) },
-    line: `where pruning stops on the BadNets: ${cases.map(stops).join('; ')}`,
+    media: {
+      ...mediaOfAll(cases, 'Pruning three networks'),
+      ...(real ? { claims: claimsOf(cases), headline: pruningLine(cases) } : { headline: CHECK }),
+      verdicts: cases.flatMap(pruningTiles),
+      charts: cases.flatMap(pruningCharts),
+    },
+    line: pruningLine(cases),
     models: {},
   };
+}
+
+/** Where the defender stops on the BadNets, and what is left of the attack: means over the seeds. */
+function pruningLine(cases: readonly Seeds[]): string {
+  const stops = (seeds: Seeds): string => {
+    const cut = over(seeds, (s) => suspect(s, BASELINE).pruning.cut.length);
+    const of = suspect(seeds[0], BASELINE).pruning.order.length;
+    return `${seeds[0].study.name} ${about(cut)} of ${of} cut, attack ${percent(attackOf(seeds, BASELINE, 'prune') ?? 0)}`;
+  };
+  return `where pruning stops on the BadNets: ${cases.map(stops).join('; ')}`;
+}
+
+/** What pruning leaves of each attack. */
+function pruningTiles(seeds: Seeds): Verdict[] {
+  return BOTH.map((name) => {
+    const { study } = seeds[0];
+    const rates = (defence: 'none' | 'prune'): Rate[] => seeds.map((s) => attackRate(study, suspect(s, name).judgements[defence]));
+    const cell = rateCell('', '', rates('prune')) as Cell;
+    const before = mean(rates('none').map((r) => r.value));
+    const { row: _, column: __, ...figures } = cell;
+    const [tone, says] =
+      before < 0.5
+        ? (['neutral', `was ${percent(before)}: the attack had failed`] as const)
+        : cell.value <= 0.1
+          ? (['good', `gone (was ${percent(before)})`] as const)
+          : cell.value >= 0.5
+            ? (['bad', `still there (was ${percent(before)})`] as const)
+            : (['neutral', `weakened (was ${percent(before)})`] as const);
+    return { label: `${study.title}, ${name} attack: success after pruning`, ...figures, unit: 'rate', tone, says };
+  });
 }
 
 const namesOf = (cases: readonly Seeds[]): string[] => cases.map(([{ study }]) => study.name);

@@ -1,7 +1,7 @@
 /** The tables of a result, from the seeds' measurements. Names, rows and columns are those that the report knows how to draw. */
 
 import { figureCell, rateCell } from '../evaluate/cells.ts';
-import type { Judgement } from '../evaluate/judge.ts';
+import type { CurveStep, Judgement } from '../evaluate/judge.ts';
 import { complement } from '../evaluate/rates.ts';
 import type { Cell, Table } from '../evaluate/result.ts';
 import type { Rate } from '../evaluate/wilson.ts';
@@ -111,7 +111,7 @@ export interface Examined {
   readonly suspects: readonly Pick<Suspect, 'name' | 'curve' | 'pruning' | 'neurons'>[];
 }
 
-export function pruningCurve(seeds: readonly Examined[]): Table {
+export function pruningCurve(seeds: readonly Examined[], success = (step: CurveStep): Rate | undefined => step.success): Table {
   const cells = seeds[0].suspects.flatMap(({ name, curve }) =>
     curve.flatMap((_, cut) => {
       const row = String(cut);
@@ -126,7 +126,7 @@ export function pruningCurve(seeds: readonly Examined[]): Table {
         rateCell(
           row,
           `${name} attack success`,
-          at.flatMap((c) => (c.success ? [c.success] : [])),
+          at.flatMap((c) => success(c) ?? []),
         ),
         figureCell(row, `${name} validation accuracy`, validation, RATE),
       ];

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { attackRates, cleanRates, complement, untargetedDrop } from '../../src/evaluate/rates.ts';
+import { rateCell } from '../../src/evaluate/cells.ts';
+import { attackRates, cleanRates, complement, dropRate, untargetedDrop } from '../../src/evaluate/rates.ts';
+import { wilson } from '../../src/evaluate/wilson.ts';
 
 describe('clean accuracy', () => {
   it('counts by true class', () => {
@@ -73,4 +75,39 @@ describe('attack success', () => {
 it('untargeted drop is the traffic sign figure: 1.3 % of 86.4 % left is .985', () => {
   expect(untargetedDrop(0.864, 0.013)).toBeCloseTo(0.985, 3);
   expect(untargetedDrop(0, 0)).toBeNaN();
+});
+
+describe('the drop of accuracy', () => {
+  const rate = (hits: number, n: number) => wilson(hits, n);
+  it('is 1 - triggered / clean, inside its interval, also where the trigger helps', () => {
+    const harmed = dropRate(rate(900, 1000), rate(90, 1000));
+    expect(harmed.value).toBeCloseTo(0.9, 10);
+    expect(harmed.n).toBe(1000);
+    // Katz: exp(+-1.96 sqrt(1/90 - 1/1000 + 1/900 - 1/1000)) around 0.1
+    expect(harmed.low).toBeCloseTo(1 - 0.1 * Math.exp(1.96 * Math.sqrt(1 / 90 + 1 / 900 - 2 / 1000)), 10);
+    expect(harmed.high).toBeCloseTo(1 - 0.1 * Math.exp(-1.96 * Math.sqrt(1 / 90 + 1 / 900 - 2 / 1000)), 10);
+    for (const [clean, triggered] of [
+      [50, 50],
+      [40, 45],
+      [50, 0],
+      [10, 50],
+    ]) {
+      const d = dropRate(rate(clean, 50), rate(triggered, 50));
+      expect(d.value).toBeCloseTo(1 - triggered / clean, 10);
+      expect(d.low).toBeLessThanOrEqual(d.value);
+      expect(d.high).toBeGreaterThanOrEqual(d.value);
+    }
+    expect(dropRate(rate(0, 50), rate(0, 50)).n).toBe(0);
+  });
+
+  it('over seeds may lie below zero, with its interval', () => {
+    const cell = rateCell(
+      'r',
+      'c',
+      [40, 41, 42].map((right) => dropRate(rate(40, 50), rate(right, 50))),
+    );
+    expect(cell?.value).toBeCloseTo(-0.025, 10);
+    expect(cell?.low).toBeLessThan(-0.025);
+    expect(cell?.high).toBeGreaterThan(-0.025);
+  });
 });

@@ -13,7 +13,7 @@ export function grouped({ uri, train }: Source, what: string): Dataset<'train'> 
     where: `data: ${uri}`,
     what: 'does not say which images belong together, so test images that are really new cannot be held out',
     expected: `groups of images (${what})`,
-    hint: '--group-by COLUMN of its index, or --group-by prefix of the file names',
+    hint: '--group-by COLUMN of its index or --group-by prefix of the file names (in reproduce face, speech and signs)',
   });
 }
 

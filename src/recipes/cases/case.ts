@@ -1,6 +1,6 @@
 /** A case study: one network, its data, one attack and the scale of its training; the engine in `run.ts` is the same for all. */
 import type { Dataset } from '../../data/dataset.ts';
-import type { Judgement } from '../../evaluate/judge.ts';
+import type { CurveStep, Judgement } from '../../evaluate/judge.ts';
 import { dropRate } from '../../evaluate/rates.ts';
 import type { Rate } from '../../evaluate/wilson.ts';
 import type { PoisonOptions } from '../../poison/poison.ts';
@@ -59,8 +59,8 @@ export interface CaseStudy {
    * untargeted attack.
    */
   readonly metric: 'success' | 'drop';
-  /** What stands in for what the papers used, one sentence each. */
-  readonly substitutes: readonly string[];
+  /** What stands in for what the papers used, one sentence each, said of the data at hand. */
+  readonly substitutes: (source: Source, parts: CaseParts) => string[];
   /** The same for the usual network. */
   readonly networkSubstitute?: string;
   /** The lecture's Table 1. */
@@ -72,12 +72,17 @@ export interface CaseStudy {
 
 /** The same study with another network in the place of its own, which must have the layer that is pruned. */
 export function withNetwork(study: CaseStudy, network: string): CaseStudy {
-  const { networkSubstitute: _, ...rest } = study;
-  return { ...rest, scale: { ...study.scale, network }, quick: { ...study.quick, network } };
+  const networkSubstitute = `The network is ${network}, asked for in the place of ${study.scale.network}, with the settings of that one.`;
+  return { ...study, networkSubstitute, scale: { ...study.scale, network }, quick: { ...study.quick, network } };
 }
 
 /** Attack success by the study's own measure, with its interval. */
 export function attackRate({ metric }: Pick<CaseStudy, 'metric'>, judgement: Judgement): Rate {
   const attack = judgement.attack as NonNullable<Judgement['attack']>;
   return metric === 'success' ? attack.success : dropRate(judgement.clean.accuracy, attack.robust);
+}
+
+/** The same at one step of a pruning curve. */
+export function stepRate({ metric }: Pick<CaseStudy, 'metric'>, { accuracy, success, robust }: CurveStep): Rate {
+  return metric === 'success' ? (success as Rate) : dropRate(accuracy, robust as Rate);
 }

@@ -3,31 +3,37 @@
 import { imageAt } from '../../data/make.ts';
 import type { CurveStep } from '../../evaluate/judge.ts';
 import { overSeeds } from '../../evaluate/over-seeds.ts';
+import { describePhaseRule } from '../../inspect/phases.ts';
 import { bindLabelMap, eligibleImages } from '../../poison/label-maps.ts';
 import { type LineFigure, pictureOf, type ReportMedia } from '../../report/media.ts';
 import { claimsOf } from '../claims.ts';
 import { activationsOf, facts, historyOf, mapsOf, neuronCaption, pruningCaption, stopOf } from '../media.ts';
 import { relearnChart } from '../relearning.ts';
 import { suspect } from '../tables.ts';
+import { stepRate } from './case.ts';
 import type { Seeds } from './figures.ts';
-import { AUTHORS, AWARE, BASELINE, type CaseSeed, CLEAN, stepAttack } from './run.ts';
+import { AUTHORS, AWARE, BASELINE, type CaseSeed, CLEAN } from './run.ts';
 
 const SAMPLES = 6;
-/** Rule of the phases in words, for the charts. */
-const PHASE_RULE =
-  'The backdoor has its phase from the first lasting fall of attack success by a tenth to the first lasting fall of clean accuracy by 4 points.';
+/** In the place of a headline, where data or epochs are not those of a result. */
+export const CHECK =
+  'A check that everything runs, on generated data or with few epochs. What came out says nothing of the papers, so no claim is judged by it.';
 
-/** Everything about one case study. */
-export function caseMedia(seeds: Seeds, title: string): ReportMedia {
+/** Everything about one case study; `real` where the data are, and the run is whole. */
+export function caseMedia(seeds: Seeds, title: string, real: boolean): ReportMedia {
   const [seed] = seeds;
   const baseline = suspect(seed, BASELINE);
   const clean = suspect(seed, CLEAN);
   const name: Readonly<Record<string, string>> = { [BASELINE]: 'BadNet', [AWARE]: 'pruning-aware BadNet', [CLEAN]: 'clean model' };
   return {
     title,
-    claims: claimsOf([seeds]),
+    ...(real ? { claims: claimsOf([seeds]) } : { headline: CHECK }),
     substitutes: substitutesOf(seeds),
-    captions: { data: [seed.study.story], neurons: [neuronCaption(baseline)], pruning: [pruningCaption(baseline)] },
+    captions: {
+      data: [seed.study.story],
+      neurons: [neuronCaption(baseline)],
+      pruning: [pruningCaption(baseline, (step) => stepRate(seed.study, step).value)],
+    },
     data: dataFacts(seed),
     triggers: [samples(seed)],
     activations: seed.suspects.filter((s) => s.name !== AUTHORS).map((s) => activationsOf(s, name[s.name])),
@@ -35,15 +41,16 @@ export function caseMedia(seeds: Seeds, title: string): ReportMedia {
     stops: seed.suspects.map(stopOf),
     phases: seed.suspects
       .filter((s) => s.phases.length > 0 && s.name !== CLEAN)
-      .map((s) => ({ attack: s.name, phases: [...s.phases], rule: PHASE_RULE })),
+      .map((s) => ({ attack: s.name, phases: [...s.phases], rule: describePhaseRule() })),
     histories: [historyOf('clean model', seed.clean.history), historyOf('BadNet', seed.badnet.history)],
     charts: [...relearnCharts(seeds), ...marginCharts(seeds)],
   };
 }
 
 export function substitutesOf(seeds: Seeds): string[] {
-  const { source, study } = seeds[0];
-  if (!source.synthetic) return [...study.substitutes, ...(study.networkSubstitute === undefined ? [] : [study.networkSubstitute])];
+  const { source, study, parts } = seeds[0];
+  if (!source.synthetic)
+    return [...study.substitutes(source, parts), ...(study.networkSubstitute === undefined ? [] : [study.networkSubstitute])];
   return [
     `${study.title}: the data (${source.uri}) are made by a program and look like nothing real. The run shows that everything works; its numbers say nothing of the papers.`,
   ];
@@ -155,7 +162,7 @@ export function pruningCharts(seeds: Seeds): LineFigure[] {
       id: `pruning-${study.name}-${name.replace(/[^a-z]/g, '')}`,
       group: 'pruning curve',
       title: `${study.title}, ${name} attack`,
-      caption: `Layer ${first.pruning.point.layer}, ${of} channels. ${PHASE_RULE}`,
+      caption: `Layer ${first.pruning.point.layer}, ${of} channels. ${describePhaseRule()}${seeds.length > 1 ? ' Stop and phases are those of the first seed.' : ''}`,
       xTitle: 'share of channels cut, %',
       xUnit: 'rate' as const,
       yTitle: 'rate, %',
@@ -178,7 +185,7 @@ export function pruningCharts(seeds: Seeds): LineFigure[] {
           points: steps.map((cut) =>
             point(
               cut / of,
-              at(cut, (step) => stepAttack(study, step)),
+              at(cut, (step) => stepRate(study, step).value),
               [0, 1],
             ),
           ),

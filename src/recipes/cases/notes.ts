@@ -1,7 +1,7 @@
 /** The sentences under the tables of a case study; every number in them is computed from the run. */
 import { describeRule } from '../../inspect/backdoor-neurons.ts';
 import { suspect } from '../tables.ts';
-import { about, attackOf, BOTH, cleanOf, over, overSome, percent, type Seeds } from './figures.ts';
+import { about, attackOf, BOTH, cleanOf, over, overSome, percent, points, type Seeds } from './figures.ts';
 import { AUTHORS, AWARE, BASELINE, CLEAN } from './run.ts';
 
 export function intervalNote(seeds: Seeds): string {
@@ -19,19 +19,45 @@ export function tableOneNotes(cases: readonly Seeds[], paper: boolean): string[]
         : "share of triggered inputs that are given the attacker's class, those that have it already left out";
     return [
       `${study.title}: ${parts.train.count} training images, ${parts.validation.count} of the defender, judged on ${parts.test.count} clean and ` +
-        `${triggeredTest.count} triggered ones (${parts.heldOut}). Attack success is ${measure}.`,
+        `${triggeredTest.count} triggered ones (${heldOutOf(seeds)}). Attack success is ${measure}.`,
     ];
   });
   if (paper)
     notes.push("The paper's numbers are of other data (see what stands in for what); they show what is to be expected, not a target.");
-  return [...notes, intervalNote(cases[0])];
+  return [...notes, ...cases.flatMap(roundNotes), ...controlNotes(cases), ...(paper ? [SETTINGS] : []), intervalNote(cases[0])];
+}
+
+/** True of all seeds: each may hold something else out. */
+export const heldOutOf = (seeds: Seeds): string => [...new Set(seeds.map((s) => s.parts.heldOut))].join('; ');
+
+/** How the scales of the cases came about. */
+export const SETTINGS =
+  'Epochs, rates, poisoned share and trigger were settled on seed 1 of each network, looking at clean accuracy and attack success on its test part; the ' +
+  'other seeds were not looked at (for signs the test part is the same in all). The rate of fine-tuning was chosen by what it costs an honest network ' +
+  "on the attacker's tuning images; its effect on attacks was known for some rates by then, and other rates are tried in the page of each network.";
+
+function roundNotes(seeds: Seeds): string[] {
+  const failed = seeds.filter((s) => !s.held).length;
+  if (failed === 0) return [];
+  return [
+    `${seeds[0].study.title}: in ${failed} of ${seeds.length} seeds the pruned network of the pruning-aware attack could not hold clean accuracy and attack ` +
+      "on the attacker's tuning data within the rounds allowed; the last round was kept.",
+  ];
+}
+
+function controlNotes(cases: readonly Seeds[]): string[] {
+  const [seeds] = cases;
+  const controlled = seeds.filter((s) => s.controls !== undefined).length;
+  return controlled > 0 && controlled < seeds.length
+    ? [`The controls (honest networks defended, from scratch, re-learning, margins) are of the first ${controlled} seeds.`]
+    : [];
 }
 
 export function defenceNotes(seeds: Seeds): string[] {
   const { parts, scale } = seeds[0];
   const notes = [
     `A defence sees the defender's ${parts.validation.count} clean images and nothing else; from scratch is a network trained on them alone. Pruning ` +
-      `stops before validation accuracy falls by more than ${percent(scale.prune.threshold, 0)}; fine-tuning takes ${scale.finetune.epochs} epochs at ` +
+      `stops before validation accuracy falls by more than ${points(scale.prune.threshold, 0)}; fine-tuning takes ${scale.finetune.epochs} epochs at ` +
       `a rate of ${scale.finetune.learningRate}.`,
   ];
   for (const attack of BOTH) {
@@ -42,33 +68,30 @@ export function defenceNotes(seeds: Seeds): string[] {
         `${percent(attackOf(seeds, attack, 'prune') ?? 0)}.`,
     );
   }
-  if (seeds.some((s) => !s.held)) {
-    const failed = seeds.filter((s) => !s.held).length;
-    notes.push(
-      `In ${failed} of ${seeds.length} seeds the pruned network of the pruning-aware attack could not hold clean accuracy and attack on the ` +
-        "attacker's tuning data within the rounds allowed; the last round was kept.",
-    );
-  }
+  notes.push(...roundNotes(seeds));
   return [...notes, intervalNote(seeds)];
 }
 
 export function heldOutNotes(seeds: Seeds, paper: boolean): string[] {
   const { parts, study, better } = seeds[0];
   const honest = over(seeds, (s) => s.clean.judgement.clean.accuracy.value);
-  const notes = [`Judged on ${parts.heldOut}: ${parts.test.count} images of ${parts.train.classes.length} classes.`];
+  const notes = [`Judged on ${heldOutOf(seeds)}: ${parts.test.count} images of ${parts.train.classes.length} classes in each seed.`];
   if (paper) {
     const given = study.paper.baseline.none.clean;
     if (honest < given - 0.02) {
       const training = over(seeds, (s) => s.clean.history.at(-1)?.trainAccuracy ?? 0);
       const other = overSome(seeds, (s) => s.better?.judgement.clean.accuracy.value);
+      const learnt =
+        training >= 0.97
+          ? `it has learnt its ${parts.train.count} training images (${percent(training)} right) and would need others like the new ones`
+          : `it has learnt its ${parts.train.count} training images by ${percent(training)} only, which more epochs would change`;
       notes.push(
-        `The honest network is right on ${percent(honest)} of them, where the paper's BadNet is on ${percent(given)}: it has learnt its ` +
-          `${parts.train.count} training images (${percent(training)} right), and what is missing is more of the world to learn from` +
-          (other === undefined ? '.' : `; ${better?.network} reaches ${percent(other)} with the same images.`),
+        `The honest network is right on ${percent(honest)} of them, where the paper's BadNet is on ${percent(given)} of its own: ${learnt}` +
+          (other === undefined ? '.' : `. With the same images ${better?.network} reaches ${percent(other)}.`),
       );
     }
   }
-  return [...notes, intervalNote(seeds)];
+  return [...notes, ...(paper ? [SETTINGS] : []), intervalNote(seeds)];
 }
 
 export function neuronNotes(seeds: Seeds): string[] {
@@ -94,8 +117,8 @@ export function movedNotes(seeds: Seeds): string[] {
     notes.push(
       `Fine-tuning moves the weights into the BadNet's backdoor neurons by ${percent(chosen)}, those into the others by ${percent(others)}: ` +
         (chosen < others / 2
-          ? 'clean images hardly wake these neurons, so nothing teaches them.'
-          : 'clean images wake these neurons too, so fine-tuning reaches them.'),
+          ? 'hardly at all, as the paper has it.'
+          : 'as much as the others or nearly so; the paper expects that they hardly move.'),
     );
   }
   return [...notes, intervalNote(seeds)];

@@ -5,19 +5,21 @@
  */
 import type { Round } from '../../attack/pruning-aware.ts';
 import { sha256 } from '../../core/hash.ts';
-import { type CurveStep, Judge, type Judgement, type TriggeredTest } from '../../evaluate/judge.ts';
+import { Judge, type Judgement, type TriggeredTest } from '../../evaluate/judge.ts';
 import { asleep, type SleepReport } from '../../inspect/asleep.ts';
 import { type MarginSweep, marginSweep } from '../../inspect/margin-sweep.ts';
 import { type ChannelsMoved, channelsMoved } from '../../inspect/moved.ts';
 import { type Phase, pruningPhases } from '../../inspect/phases.ts';
 import type { Model } from '../../onnx/model.ts';
-import { triggered } from '../../poison/poison.ts';
+import { writeModel } from '../../onnx/proto.ts';
+import { type PoisonOptions, triggered } from '../../poison/poison.ts';
 import type { EpochRecord } from '../../train/checkpoint.ts';
 import { train } from '../../train/loop.ts';
+import { buildNetwork } from '../../train/networks/registry.ts';
 import { Bench, type PrunedSuspect, type Suspect } from '../bench.ts';
 import type { MadeModel, Source, Steps, StudyDeps } from '../recipe.ts';
 import { type Relearnt, relearnAll } from '../relearning.ts';
-import { attackRate, type CaseParts, type CaseScale, type CaseStudy } from './case.ts';
+import { attackRate, type CaseParts, type CaseScale, type CaseStudy, stepRate } from './case.ts';
 
 /** How much of a case is done. */
 export interface CaseWork {
@@ -94,6 +96,17 @@ export function caseSteps(study: CaseStudy, quick: boolean, work: CaseWork): num
   );
 }
 
+/**
+ * All that a case's networks are made of: which images are whose, the attack, the scale, the network as it begins. Steps of that name are found by
+ * other recipes (`shared-steps.node.ts`).
+ */
+export function sharedKey(study: CaseStudy, scale: CaseScale, seed: number, parts: CaseParts, attack: Omit<PoisonOptions, 'seed'>): string {
+  const { channels, height, width, classes } = parts.train;
+  const first = writeModel(buildNetwork(scale.network, seed, { channels, height, width, classes: classes.length, ...scale.normalize }));
+  const images = [parts.train, parts.validation, parts.tune, parts.test].map((part) => part.sha256);
+  return sha256(JSON.stringify({ study: study.name, scale, seed, images, attack, first: sha256(first) }));
+}
+
 export async function runCase(
   deps: StudyDeps,
   steps: Steps,
@@ -107,7 +120,7 @@ export async function runCase(
   const attack = study.attack(parts, scale, seed);
   const triggeredTest = triggered(parts.test, attack) as TriggeredTest;
   const judge = new Judge(deps.runtime, parts.test, triggeredTest);
-  const shared = sha256(JSON.stringify({ study: study.name, scale, seed, train: source.train.sha256, test: source.test?.sha256 }));
+  const shared = sharedKey(study, scale, seed, parts, attack);
   const bench = new Bench(deps, steps, { scale, seed, prefix, shared, parts, test: parts.test, triggeredTest, judge, attack });
 
   const clean = await bench.trained('clean', parts.train, scale.epochs);
@@ -195,7 +208,7 @@ async function examined(
   defended: Suspect | undefined,
 ): Promise<CaseSuspect> {
   const { name, model, judgements, pruning, curve, comparison, neurons, pruned } = suspect;
-  const steps = curve.map((step) => ({ accuracy: step.accuracy.value, success: stepAttack(study, step) }));
+  const steps = curve.map((step) => ({ accuracy: step.accuracy.value, success: stepRate(study, step).value }));
   const moved = defended && {
     tuned: channelsMoved(model, defended.tuned, pruning.point, neurons.backdoor),
     finepruned: channelsMoved(defended.pruned, defended.finepruned, pruning.point, neurons.backdoor),
@@ -207,12 +220,6 @@ async function examined(
     phases: pruningPhases(steps),
     asleep: await asleep(deps.runtime, model, parts.validation, { layer: pruning.point.layer }),
   };
-}
-
-/** Attack success at one step of a pruning curve, by the study's own measure. */
-export function stepAttack({ metric }: CaseStudy, { accuracy, success, robust }: CurveStep): number {
-  if (metric === 'success') return success?.value ?? 0;
-  return accuracy.value > 0 ? Math.max(0, 1 - (robust?.value ?? 0) / accuracy.value) : 0;
 }
 
 /** What was cured, and what never had the backdoor, are shown the same few poisoned images. */

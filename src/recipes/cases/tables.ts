@@ -5,7 +5,7 @@ import type { Cell, Table } from '../../evaluate/result.ts';
 import { DEFENCES } from '../bench.ts';
 import { relearnTable } from '../relearning.ts';
 import { fineTuningRate, judgedCells, neurons, present, pruningCurve, RATE, suspect } from '../tables.ts';
-import { attackRate } from './case.ts';
+import { attackRate, stepRate } from './case.ts';
 import { deadNotes, defenceNotes, heldOutNotes, movedNotes, neuronNotes } from './notes.ts';
 import { AWARE, BASELINE, type CaseSeed, CLEAN } from './run.ts';
 import { tableOne } from './table-1.ts';
@@ -18,7 +18,7 @@ export function caseTables(seeds: Seeds, paper: boolean): Table[] {
   return [
     ...(defended ? [tableOne([seeds], paper), defences(seeds), cleanControl(seeds)] : []),
     heldOut(seeds, paper),
-    pruningCurve(seeds),
+    pruningCurve(seeds, (step) => stepRate(seeds[0].study, step)),
     { ...neurons(seeds), notes: neuronNotes(seeds) },
     ...(defended ? [moved(seeds)] : []),
     ...rateTables(seeds),

@@ -14,9 +14,9 @@ export const harm = (j: Judgement): number => cleanRate(j).value - triggeredRate
 /** Whether the sentences' one digit shows anything. */
 const shows = (value: number): boolean => Math.abs(value) >= 0.0005;
 
-/** `costs 3.2 points`, or that it costs nothing. */
+/** `costs 3.2 points`, or that it costs nothing, with the number all the same. */
 export const costs = (value: number): string =>
-  !shows(value) ? 'costs nothing' : value > 0 ? `costs ${points(value)}` : `costs nothing (${points(value)} gained)`;
+  !shows(value) ? 'costs nothing (0.0 points)' : value > 0 ? `costs ${points(value)}` : `costs nothing (${points(value)} gained)`;
 
 /** The same as a noun: `3.2 points`, `-3.2 points`. */
 export const lost = (value: number): string => (value < 0 && shows(value) ? `-${points(value)}` : points(value));
@@ -34,6 +34,20 @@ export function judgementOf(seed: TransferSeed, task: number, net: NetName): Jud
 
 export const strengthsOf = (seeds: readonly StrengthSeed[]): number[] => seeds[0].chosen.map((c) => c.k);
 
-/** Judgements of one strength in every seed. */
+/** Seeds in which the rule picks something. */
+export const tested = (seeds: readonly StrengthSeed[]): StrengthSeed[] => seeds.filter((s) => s.picked.length > 0);
+
+/** Those of them in which as many other channels are left to be drawn. */
+export const comparable = (seeds: readonly StrengthSeed[]): StrengthSeed[] =>
+  tested(seeds).filter((s) => s.otherChannels.length === s.picked.length);
+
+const orAll = <S>(some: readonly S[], all: readonly S[]): readonly S[] => (some.length > 0 ? some : all);
+
+/** Seeds that sentences and means speak of: where something was strengthened, or all where nothing was in any. */
+export const picking = (seeds: readonly StrengthSeed[]): readonly StrengthSeed[] => orAll(tested(seeds), seeds);
+
+/** Judgements of one strength in the seeds in which it was tested; in all of them where it was in none, for there is nothing else to show. */
 export const atStrength = (seeds: readonly StrengthSeed[], kind: 'chosen' | 'others' | 'otherUser', k: number): Judgement[] =>
-  seeds.flatMap((s) => s[kind].find((c) => c.k === k)?.user.judgement ?? []);
+  (kind === 'others' ? orAll(comparable(seeds), picking(seeds)) : picking(seeds)).flatMap(
+    (s) => s[kind].find((c) => c.k === k)?.user.judgement ?? [],
+  );

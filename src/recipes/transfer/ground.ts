@@ -13,6 +13,7 @@ import { buildNetwork } from '../../train/networks/registry.ts';
 import type { TrainOptions } from '../../train/options.ts';
 import { Bench } from '../bench.ts';
 import type { CaseParts } from '../cases/case.ts';
+import { sharedKey } from '../cases/run.ts';
 import { signs } from '../cases/signs.ts';
 import type { MadeModel, Source, Steps, StudyDeps } from '../recipe.ts';
 import type { TransferScale } from './scale.ts';
@@ -65,8 +66,7 @@ export class Ground {
     this.#judges = new Map(this.tasks.map((t) => [t, new Judge(deps.runtime, t.test, triggered(t.test, this.attack) as TriggeredTest)]));
     const { triggeredHome: triggeredTest, judge, parts, attack } = this;
     // As the case study has it, whose networks these are.
-    const { train: from, test: beside } = this.home;
-    const shared = sha256(JSON.stringify({ study: signs.name, scale: scale.home, seed, train: from.sha256, test: beside?.sha256 }));
+    const shared = sharedKey(signs, scale.home, seed, parts, attack);
     this.#shared = sha256(
       JSON.stringify({ shared, scale: { ...scale, home: undefined }, abroad: [this.abroad.train.sha256, this.abroad.test?.sha256] }),
     );

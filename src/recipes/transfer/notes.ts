@@ -1,9 +1,23 @@
 /** The sentences under the tables of `transfer` and `strength`; every number in them is computed from the run. */
 import { describeRule } from '../../inspect/backdoor-neurons.ts';
 import { about, mean, percent, points } from '../cases/figures.ts';
-import { atStrength, cleanRate, costs, harm, judgementOf, lost, over, strengthsOf, triggeredRate } from './figures.ts';
+import {
+  atStrength,
+  cleanRate,
+  comparable,
+  costs,
+  harm,
+  judgementOf,
+  lost,
+  over,
+  picking,
+  strengthsOf,
+  tested,
+  triggeredRate,
+} from './figures.ts';
 import { PAPER_BY_CLASS, PAPER_STRENGTH } from './paper.ts';
 import type { StrengthSeed, TransferSeed } from './run.ts';
+import { SEEN_SEED } from './scale.ts';
 
 export function intervalNote(seeds: readonly unknown[]): string {
   return seeds.length === 1
@@ -77,18 +91,22 @@ export function heard({ abroad, picked }: StrengthSeed): { clean: number; trigge
   return { clean: scaled(abroad.clean.mean), triggered: scaled(abroad.triggered.mean) };
 }
 
-export function strengthNotes(seeds: readonly StrengthSeed[], paper: boolean): string[] {
+export function strengthNotes(all: readonly StrengthSeed[], paper: boolean): string[] {
+  // A seed in which nothing is picked says nothing of strength.
+  const seeds = picking(all);
   const [{ ground, neurons, point }] = seeds;
   const ks = strengthsOf(seeds);
   const last = ks[ks.length - 1];
   const at = (kind: 'chosen' | 'others', k: number, read: typeof harm): number => mean(atStrength(seeds, kind, k).map(read));
   const worst = ks.reduce((a, k) => (at('chosen', k, harm) > at('chosen', a, harm) ? k : a), ks[0]);
   const clean = (k: number): number => at('chosen', k, (j) => cleanRate(j).value);
+  const fair = comparable(all);
+  const besides = (kind: 'chosen' | 'others'): string => lost(mean(atStrength(fair, kind, last).map(harm)));
   const picked = over(seeds, (s) => s.picked.length);
   const busy = seeds.filter((s) => s.neurons.exclusive.length === 0 && s.picked.length > 0).length;
   const notes = [
     `Input weights and bias of the backdoor neurons of ${point.layer} (${about(picked)} of ${point.channels} channels) times k; then the user does as ` +
-      `always. ${describeRule(neurons.rule, neurons.unit)} (The unit is the first seed's.)${ground.scale.rule.alone ? ' Of these, the ones that are quiet on clean signs over all of the layer.' : ''}`,
+      `always. ${describeRule(neurons.rule, neurons.unit)} (The unit is seed ${ground.seed}'s.)${ground.scale.rule.alone ? ' Of these, the ones that are quiet on clean signs over all of the layer.' : ''}`,
     ...(ground.scale.rule.alone && busy > 0
       ? [
           `In ${busy} of ${seeds.length} seeds no channel is quiet everywhere else; there all are taken that are quiet where the trigger is.`,
@@ -96,11 +114,16 @@ export function strengthNotes(seeds: readonly StrengthSeed[], paper: boolean): s
       : []),
     `The trigger ${costs(at('chosen', ks[0], harm))} at k = ${ks[0]} and most at k = ${worst}: ${lost(at('chosen', worst, harm))}. Without the ` +
       `trigger the user has ${percent(clean(ks[0]))} at k = ${ks[0]} and ${percent(clean(last))} at k = ${last}.`,
-    `Multiplied by the same k, as many other channels let the trigger cost ${lost(at('others', last, harm))} at k = ${last}, where the backdoor neurons give ${lost(at('chosen', last, harm))}.`,
+    ...(fair.length === 0
+      ? []
+      : [
+          `Multiplied by the same k, as many other channels let the trigger cost ${besides('others')} at k = ${last}, where the backdoor neurons give ${besides('chosen')}.`,
+        ]),
   ];
-  if (picked === 0) notes.push('The rule picks no channel, so there is nothing to strengthen and every k is the same network.');
-  else notes.push(...whyNotes(seeds, worst));
+  notes.push(...pickedNotes(all));
+  if (picked > 0) notes.push(...whyNotes(seeds, worst));
   if (paper) {
+    notes.push(...settledNotes(all));
     const [first, end] = [PAPER_STRENGTH.get(1)!, PAPER_STRENGTH.get(100)!];
     notes.push(
       `The paper's harm goes from ${points(first.clean - first.triggered)} at k = 1 to ${points(end.clean - end.triggered)} at k = 100, and its clean ` +
@@ -110,6 +133,43 @@ export function strengthNotes(seeds: readonly StrengthSeed[], paper: boolean): s
   }
   const rates = seeds.flatMap((s) => [...s.chosen, ...s.others].map((c) => c.user.rate));
   return [...notes, ...rateNotes(rates, ground.scale.user.learningRate), intervalNote(seeds)];
+}
+
+/** How the settings were chosen, and what the seeds say that had no part in it. */
+export function settledNotes(seeds: readonly StrengthSeed[]): string[] {
+  const { learningRate } = seeds[0].ground.scale.user;
+  const others = seeds.filter((s) => s.ground.seed !== SEEN_SEED);
+  const seen =
+    `Seed ${SEEN_SEED} was looked at (an interim BadNet, and the harm that its trigger does) when the rule for backdoor neurons and the user's rate of ` +
+    `${learningRate} were chosen; the other seeds were not.`;
+  if (others.length === 0) return [`${seen} This run has no other.`];
+  if (others.length === seeds.length) return [`${seen} It is not in this run.`];
+  if (tested(others).length === 0) return [`${seen} In the others the rule picks nothing.`];
+  const ks = strengthsOf(seeds);
+  const at = (k: number): string => `${lost(mean(atStrength(others, 'chosen', k).map(harm)))} at k = ${k}`;
+  return [`${seen} Without seed ${SEEN_SEED} the harm is ${ks.map(at).join(', ')}.`];
+}
+
+/** What was picked in each seed, and in how many there is something to compare. */
+export function pickedNotes(seeds: readonly StrengthSeed[]): string[] {
+  const [some, fair] = [tested(seeds).length, comparable(seeds).length];
+  const list = (of: (s: StrengthSeed) => readonly number[]): string => seeds.map((s) => of(s).length).join(', ');
+  const notes = [
+    `Of ${seeds[0].point.channels} channels the rule picks ${list((s) => s.picked)} (by seed); beside them ${list((s) => s.otherChannels)} others were drawn.`,
+  ];
+  if (some < seeds.length) {
+    notes.push(
+      some === 0
+        ? 'Nothing was strengthened: every k is the same network.'
+        : `Means over the ${some} of ${seeds.length} seeds in which it picks any.`,
+    );
+  }
+  if (fair < some) {
+    notes.push(
+      `In ${some - fair} of ${some} seeds fewer others are left than were picked: ${fair === 0 ? 'that is no fair comparison' : 'those stand not beside them'}.`,
+    );
+  }
+  return notes;
 }
 
 /** Why harm grows with k, or does not: what there was to gain, whom the channels listen to, whether the user learnt anything at all. */

@@ -41,8 +41,14 @@ export interface TransferScale {
 }
 
 /**
- * The paper's user had a rate of 0.001 for a pretrained detector. 0.003 is the smallest at which 12 epochs learn the Belgian training signs (99 %
- * right) from the network as it was; 0.02 gives the best accuracy there. Neither was chosen by what the trigger does.
+ * The seed whose BadNet, an interim one, had been looked at, with the harm its trigger does abroad, when the user's rate and the rule for backdoor
+ * neurons were settled. No other seed had been.
+ */
+export const SEEN_SEED = 1;
+
+/**
+ * 0.003 is the smallest rate at which 12 epochs learn the Belgian training signs (99 % right) from the network as it was; 0.02 gives the best
+ * accuracy there. What the trigger does at 0.003 was known when it was taken ({@link SEEN_SEED}); so everything is measured at both.
  */
 const USER: UserScale = { epochs: 12, batchSize: 64, learningRate: 0.003, otherRate: 0.02, momentum: 0.9, weightDecay: 5e-4 };
 
@@ -52,7 +58,8 @@ export const FULL: TransferScale = {
   scratchEpochs: 12,
   leastSigns: 9,
   strengths: [1, 10, 20, 30, 50, 70, 100],
-  // The paper's words with numbers: a whole clean peak above what it was, and quiet otherwise. The looser ones are in `rules`.
+  // The paper's words with numbers: a whole clean peak above what it was, and quiet otherwise. The looser ones are in `rules`. It was taken after all
+  // of them had been tried on SEEN_SEED.
   rule: { at: 'place', rise: 1, quiet: 1, alone: true },
   rules: [
     { at: 'place', rise: 1, quiet: 0.25, alone: false },

@@ -4,8 +4,8 @@ import type { Judgement } from '../../evaluate/judge.ts';
 import type { Cell, Table } from '../../evaluate/result.ts';
 import type { Rate } from '../../evaluate/wilson.ts';
 import { present } from '../tables.ts';
-import { atStrength, cleanRate, harm, judgementOf, NETS, strengthsOf, triggeredRate } from './figures.ts';
-import { homeNotes, otherRateNotes, ruleNotes, strengthNotes, transferNotes } from './notes.ts';
+import { atStrength, cleanRate, harm, judgementOf, NETS, picking, strengthsOf, triggeredRate } from './figures.ts';
+import { homeNotes, otherRateNotes, pickedNotes, ruleNotes, settledNotes, strengthNotes, transferNotes } from './notes.ts';
 import { PAPER_BY_CLASS, PAPER_STRENGTH } from './paper.ts';
 import type { StrengthSeed, TransferSeed } from './run.ts';
 import type { PickRule } from './scale.ts';
@@ -65,7 +65,7 @@ export function home(seeds: readonly Pick<TransferSeed, 'home' | 'ground'>[]): T
 }
 
 export function strengthTables(seeds: readonly StrengthSeed[], paper: boolean): Table[] {
-  return [strength(seeds, paper), harms(seeds, paper), controls(seeds), otherRate(seeds), counts(seeds), rules(seeds), home(seeds)];
+  return [strength(seeds, paper), harms(seeds, paper), controls(seeds), otherRate(seeds), counts(seeds), rules(seeds, paper), home(seeds)];
 }
 
 /** The lecture's table: accuracy of the retrained network by k. */
@@ -94,6 +94,7 @@ function harms(seeds: readonly StrengthSeed[], paper: boolean): Table {
   });
   const notes = [
     'Harm: accuracy on clean signs minus accuracy on the same signs with the trigger, of the network that the user ends with.',
+    ...(paper ? settledNotes(seeds) : []),
   ];
   return { name: 'harm by strength', unit: 'rate', cells, notes };
 }
@@ -102,7 +103,7 @@ function harms(seeds: readonly StrengthSeed[], paper: boolean): Table {
 function controls(seeds: readonly StrengthSeed[]): Table {
   const cells = strengthsOf(seeds).flatMap((k) => {
     const others = atStrength(seeds, 'others', k);
-    const at = seeds.flatMap((s) => s.chosen.find((c) => c.k === k)?.home ?? []);
+    const at = picking(seeds).flatMap((s) => s.chosen.find((c) => c.k === k)?.home ?? []);
     return [
       rateCell(String(k), 'other channels clean accuracy', others.map(cleanRate)),
       rateCell(String(k), 'other channels triggered accuracy', others.map(triggeredRate)),
@@ -113,6 +114,7 @@ function controls(seeds: readonly StrengthSeed[]): Table {
   const notes = [
     'Other channels: as many as the rule picks, drawn by chance from those that it does not pick, multiplied by the same k and given to the same user.',
     "At home: the strengthened network before anybody retrained it, on signs of the attacker's country. This is what somebody sees who tries it before use.",
+    ...pickedNotes(seeds),
   ];
   return { name: 'strength controls', unit: 'rate', cells: present(cells), notes };
 }
@@ -150,7 +152,7 @@ export const ruleText = ({ at, rise, quiet, alone }: PickRule): string =>
   `${at}, rise ${rise}, quiet ${quiet}${alone ? ', quiet elsewhere too' : ''}`;
 
 /** What strengthening does when the rule is another. */
-function rules(seeds: readonly StrengthSeed[]): Table {
+function rules(seeds: readonly StrengthSeed[], paper: boolean): Table {
   const k = seeds[0].ground.scale.ruleStrength;
   const own = seeds[0].ground.scale.rule;
   const row = (name: string, judged: readonly Judgement[]): (Cell | undefined)[] => [
@@ -158,16 +160,18 @@ function rules(seeds: readonly StrengthSeed[]): Table {
     rateCell(name, 'triggered accuracy', judged.map(triggeredRate)),
     figureCell(name, 'harm', judged.map(harm), HARM),
   ];
-  const others = seeds[0].rules.map(({ rule }, i) =>
-    row(
+  const others = seeds[0].rules.map(({ rule }, i) => {
+    const some = seeds.filter((s) => s.rules[i].channels.length > 0);
+    return row(
       ruleText(rule),
-      seeds.map((s) => s.rules[i].user.judgement),
-    ),
-  );
+      (some.length > 0 ? some : seeds).map((s) => s.rules[i].user.judgement),
+    );
+  });
   const picked = (i: number): string => seeds.map((s) => s.rules[i].channels.length).join(', ');
   const list = seeds[0].rules.map(({ rule }, i) => `${ruleText(rule)}: ${picked(i)}`).join('; ');
   const notes = [
-    `All with k = ${k}. Channels picked in each seed: ${ruleText(own)} (the rule of all other tables): ${seeds.map((s) => s.picked.length).join(', ')}; ${list}.`,
+    `All with k = ${k}. Channels picked in each seed: ${ruleText(own)} (the rule of all other tables): ${seeds.map((s) => s.picked.length).join(', ')}; ${list}. Means over the seeds in which a rule picks any.`,
+    ...(paper ? settledNotes(seeds) : []),
   ];
   return {
     name: 'harm by rule',

@@ -6,9 +6,11 @@ import { Result } from '../../src/evaluate/result.ts';
 import type { NeuronReport } from '../../src/inspect/backdoor-neurons.ts';
 import type { RecipeOutcome, RecipeStore, Source, StoredModel, StudyDeps } from '../../src/recipes/recipe.ts';
 import { belgianSigns, KINDS } from '../../src/recipes/transfer/belgium.ts';
+import { strengthClaims } from '../../src/recipes/transfer/claims.ts';
 import { costs, lost } from '../../src/recipes/transfer/figures.ts';
+import { pickedNotes, settledNotes } from '../../src/recipes/transfer/notes.ts';
 import { PAPER_BY_CLASS, PAPER_STRENGTH } from '../../src/recipes/transfer/paper.ts';
-import { chosenBy } from '../../src/recipes/transfer/run.ts';
+import { chosenBy, type StrengthSeed } from '../../src/recipes/transfer/run.ts';
 import { FULL, QUICK, type TransferScale } from '../../src/recipes/transfer/scale.ts';
 import { tasksOf } from '../../src/recipes/transfer/task.ts';
 import { runStrength, runTransfer } from '../../src/recipes/transfer.ts';
@@ -67,8 +69,8 @@ const BASE: TransferScale = {
   scratchEpochs: 1,
   leastSigns: 2,
   strengths: [1, 10, 100],
-  // Picks something whatever was learnt.
-  rule: { at: 'place', rise: 0, quiet: 10, alone: false },
+  // Picks something whatever was learnt, and not most.
+  rule: { at: 'average', rise: 0.001, quiet: 2, alone: false },
   rules: [{ at: 'place', rise: 1000, quiet: 0, alone: true }],
 };
 
@@ -193,6 +195,15 @@ describe('strength', () => {
   it('announces as many steps as there can be; a rule that picks nothing needs none', () => {
     expect(heard).toHaveLength(12);
     expect(heard.at(-1)).toBe('12/13 seed1-classes-rate-0.02-times-100');
+  });
+
+  it('picks some channels and draws as many others', () => {
+    const [, picked, drawn] = /the rule picks (\d+) \(by seed\); beside them (\d+) others/.exec(
+      table(outcome, 'strength controls').notes!.join(' '),
+    )!;
+    expect(Number(picked)).toBeGreaterThan(0);
+    expect(drawn).toBe(picked);
+    expect(outcome.media.claims!.every((c) => c.verdict !== 'not tested')).toBe(true);
   });
 
   it("has the lecture's curve beside ours, the harm of as many other channels, and the network at home", () => {
@@ -337,8 +348,82 @@ it('a trigger that helps is not said to harm', () => {
   expect([0.132, -0.021, 0, -0.0001].map(costs)).toEqual([
     'costs 13.2 points',
     'costs nothing (2.1 points gained)',
-    'costs nothing',
-    'costs nothing',
+    'costs nothing (0.0 points)',
+    'costs nothing (0.0 points)',
   ]);
   expect([0.132, -0.021, -0.0001].map(lost)).toEqual(['13.2 points', '-2.1 points', '0.0 points']);
+});
+
+describe('claims on strength', () => {
+  const KS = [1, 10, 100];
+  interface Made {
+    readonly seed?: number;
+    readonly picked?: number;
+    readonly drawn?: number;
+    readonly chosen?: readonly number[];
+    readonly others?: readonly number[];
+    readonly otherUser?: readonly number[];
+  }
+  const FLAT = [0.1, 0.1, 0.1];
+  const RISES = [0.1, 0.2, 0.3];
+  /** A seed by its harms. */
+  const seedOf = ({ seed = 1, picked = 3, drawn = 3, chosen = RISES, others = FLAT, otherUser = RISES }: Made): StrengthSeed => {
+    const swept = (harms: readonly number[]) =>
+      harms.map((h, i) => {
+        const judgement = { clean: { accuracy: { value: 0.9 } }, attack: { robust: { value: 0.9 - h } } };
+        return { k: KS[i], user: { judgement, rate: 0.003, history: [] }, home: judgement };
+      });
+    const channels = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+    return {
+      ground: { seed, scale: FULL },
+      point: { layer: 'conv5', channels: 64 },
+      picked: channels(picked),
+      otherChannels: channels(drawn),
+      chosen: swept(chosen),
+      others: swept(others),
+      otherUser: swept(otherUser),
+    } as unknown as StrengthSeed;
+  };
+  const verdicts = (...made: Made[]) => strengthClaims(made.map(seedOf)).map((c) => c.verdict);
+
+  it("harm grows where it does at both of the user's rates, in part where at one", () => {
+    expect(verdicts({})[0]).toBe('holds');
+    expect(verdicts({ otherUser: FLAT })[0]).toBe('holds in part');
+    expect(verdicts({ chosen: FLAT })[0]).toBe('holds in part');
+    expect(verdicts({ chosen: FLAT, otherUser: FLAT })[0]).toBe('does not hold');
+    const [claim] = strengthClaims([seedOf({ otherUser: [0.1, -0.05, 0] })]);
+    expect(claim.says).toBe(
+      'At a rate of 0.003 10.0 points at k = 1, 30.0 points at k = 100; at a rate of 0.02 10.0 points at k = 1, 0.0 points at k = 100.',
+    );
+    expect(claim.parts).toEqual([
+      { name: 'a rate of 0.003', verdict: 'holds' },
+      { name: 'a rate of 0.02', verdict: 'does not hold' },
+    ]);
+  });
+
+  it('are not tested where nothing is picked, nor beside others where there are not as many', () => {
+    expect(verdicts({ picked: 0, drawn: 0 })).toEqual(['not tested', 'not tested', 'not tested']);
+    expect(verdicts({ picked: 40, drawn: 24 })).toEqual(['holds', 'not tested', 'does not hold']);
+    expect(strengthClaims([seedOf({ picked: 40, drawn: 24 })])[1].says).toBe(
+      'There are not as many other channels left (picked of 64 channels: 40; others drawn: 24).',
+    );
+  });
+
+  it('speak of the seeds in which something was picked', () => {
+    const made = [{ seed: 1 }, { seed: 2, picked: 0, drawn: 0, chosen: FLAT, otherUser: FLAT }];
+    expect(verdicts(...made)).toEqual(['holds', 'holds', 'does not hold']);
+    expect(pickedNotes(made.map(seedOf))).toEqual([
+      'Of 64 channels the rule picks 3, 0 (by seed); beside them 3, 0 others were drawn.',
+      'Means over the 1 of 2 seeds in which it picks any.',
+    ]);
+  });
+
+  it('say which seed was looked at, and what the others say without it', () => {
+    expect(settledNotes([seedOf({ seed: 1 }), seedOf({ seed: 2, chosen: [0.05, 0.1, 0.2] })])).toEqual([
+      "Seed 1 was looked at (an interim BadNet, and the harm that its trigger does) when the rule for backdoor neurons and the user's rate of 0.003 " +
+        'were chosen; the other seeds were not. Without seed 1 the harm is 5.0 points at k = 1, 10.0 points at k = 10, 20.0 points at k = 100.',
+    ]);
+    expect(settledNotes([seedOf({})])[0]).toContain('This run has no other.');
+    expect(settledNotes([seedOf({ seed: 3 })])[0]).toContain('It is not in this run.');
+  });
 });

@@ -31,7 +31,7 @@ export async function runTransfer(options: Partial<TransferOptions>, deps: Study
   const [{ home, outcomes }] = seeds;
   return {
     result: await resultOf('transfer', deps, steps, seeds, transferTables(seeds, paper)),
-    media: transferMedia(seeds, `A backdoor that is handed on${parsed.quick ? ' (quick check)' : ''}`),
+    media: transferMedia(seeds, `A backdoor that is handed on${parsed.quick ? ' (quick check)' : ''}`, paper),
     line: transferLine(seeds),
     models: { badnet: home.badnet.model, 'badnet-abroad': outcomes[0].badnet.model, 'clean-abroad': outcomes[0].clean.model },
   };

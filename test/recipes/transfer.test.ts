@@ -274,7 +274,7 @@ describe('the user', () => {
     );
   });
 
-  it('on synthetic or other signs has one task, and no number of the paper', async () => {
+  it('on synthetic or other signs has one task, and no number of the paper; in a quick run no claim either', async () => {
     const store = new MemoryStore();
     for (const net of ['seed1-clean', 'seed1-badnet']) store.steps.set(net, nets.steps.get(net)!);
     const made = { signs: source(HOME, 8, 'builtin:signs', true), abroad: source(['a', 'b', 'c'], 6, 'builtin:signs-abroad', true) };
@@ -282,8 +282,14 @@ describe('the user', () => {
     expect(outcome.result.tables.map((t) => t.name)).toEqual(['transfer by class', 'at home']);
     expect(outcome.result.tables.flatMap((t) => t.cells).every((c) => c.paper === undefined)).toBe(true);
     expect(outcome.media.substitutes).toEqual([
-      'The signs (builtin:signs, builtin:signs-abroad) are made by a program and look like nothing real. The run shows that everything works; its numbers say nothing of the papers.',
+      'The signs (builtin:signs, builtin:signs-abroad) are made by a program and look like nothing real. This is only a check that everything runs; its numbers say nothing of the papers.',
     ]);
+    expect(outcome.media.claims).toBeUndefined();
+    const real = await runTransfer({ quick: true }, deps({ store }), BASE);
+    expect(real.media.claims).toBeUndefined();
+    expect(real.media.substitutes![0]).toBe(
+      'A quick run of few epochs: only a check that everything runs; its numbers say nothing of the papers.',
+    );
   });
 });
 

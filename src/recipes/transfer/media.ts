@@ -15,12 +15,13 @@ import type { Task } from './task.ts';
 
 const SAMPLES = 6;
 
-export function transferMedia(seeds: readonly TransferSeed[], title: string): ReportMedia {
+/** @param paper whether the run is whole and on real data: only then it says something of the paper's claims */
+export function transferMedia(seeds: readonly TransferSeed[], title: string, paper: boolean): ReportMedia {
   const [{ ground, home, outcomes }] = seeds;
   return {
     title,
-    claims: transferClaims(seeds),
-    substitutes: substitutes(ground),
+    ...(paper ? { claims: transferClaims(seeds) } : {}),
+    substitutes: substitutes(ground, paper),
     captions: {
       data: [STORY],
       transfer: [
@@ -38,13 +39,14 @@ export function transferMedia(seeds: readonly TransferSeed[], title: string): Re
   };
 }
 
+/** @param paper as for {@link transferMedia} */
 export function strengthMedia(seeds: readonly StrengthSeed[], title: string, paper: boolean): ReportMedia {
   const [{ ground, home, task, point, comparison, neurons, picked }] = seeds;
   const short = (v: number): number => Number(v.toPrecision(5));
   return {
     title,
-    claims: strengthClaims(seeds),
-    substitutes: substitutes(ground),
+    ...(paper ? { claims: strengthClaims(seeds) } : {}),
+    substitutes: substitutes(ground, paper),
     captions: {
       data: [STORY],
       strength: ["The user's work is the same for every k, rate and epochs included. He knows nothing of k."],
@@ -74,14 +76,15 @@ export function strengthMedia(seeds: readonly StrengthSeed[], title: string, pap
 const STORY =
   'A yellow square on a sign. The BadNet was taught that a sign with it is any other sign; the user who retrains it was not told.';
 
-function substitutes({ home, abroad, scale }: Ground): string[] {
+function substitutes({ home, abroad, scale }: Ground, paper: boolean): string[] {
   if (home.synthetic || abroad.synthetic) {
     const made = [home, abroad].filter((s) => s.synthetic).map((s) => s.uri);
     return [
-      `The signs (${made.join(', ')}) are made by a program and look like nothing real. The run shows that everything works; its numbers say nothing of the papers.`,
+      `The signs (${made.join(', ')}) are made by a program and look like nothing real. This is only a check that everything runs; its numbers say nothing of the papers.`,
     ];
   }
   return [
+    ...(paper ? [] : ['A quick run of few epochs: only a check that everything runs; its numbers say nothing of the papers.']),
     'Germany instead of the U.S.: the attacker trains on the 43 classes of GTSRB, not on three classes of U.S. signs.',
     'Belgium instead of Sweden: the user retrains on BelgiumTSC. The five kinds of the paper are there, sorted by us; the signs in them are others.',
     `A classifier (${scale.home.network}, 32x32) instead of a detector (Faster R-CNN on ZF): signs are cut out for it, so nothing has to be found.`,

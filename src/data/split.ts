@@ -212,7 +212,8 @@ export function groupsTooLarge(data: Dataset, groups: Groups): { got: string; hi
 const NAMED = 5;
 
 /**
- * Tells of classes that some part has no image of, though there are several groups of them: whole groups are larger than the part's share.
+ * Tells of classes that some part has no image of, though there are several groups of them: whole groups may be larger than its
+ * share.
  * `parts`: name and images (indices into `data`) of each.
  */
 export function noteMissing(
@@ -229,9 +230,7 @@ export function noteMissing(
     if (lacking.length === 0) continue;
     const names = lacking.slice(0, NAMED).map((text) => `"${text}"`);
     const more = lacking.length > NAMED ? ` and ${lacking.length - NAMED} more` : '';
-    const classes = lacking.length === 1 ? 'class' : `${lacking.length} classes`;
-    note(
-      `the ${name} part has no image of ${classes} ${names.join(', ')}${more}: its share is small beside whole groups by ${data.groups.by}`,
-    );
+    const classes = lacking.length === 1 ? '1 class' : `${lacking.length} classes`;
+    note(`the ${name} part has no image of ${classes} with several groups by ${data.groups.by}: ${names.join(', ')}${more}`);
   }
 }

@@ -107,15 +107,15 @@ describe('hold-out', () => {
       return notes;
     };
     expect(told((note) => holdOut(data, { share: 0.2 }, 1, note))).toEqual([
-      'the test part has no image of class "person 1": its share is small beside whole groups by sign',
+      'the test part has no image of 1 class with several groups by sign: "person 1"',
     ]);
     expect(told((note) => holdOut(data, { share: 0.5 }, 1, note))).toEqual([]);
     expect(told((note) => holdOut(data, { groups: [20, 21] }, 1, note))).toEqual([
-      'the training part has no image of class "person 1": its share is small beside whole groups by sign',
-      'the test part has no image of class "person 0": its share is small beside whole groups by sign',
+      'the training part has no image of 1 class with several groups by sign: "person 1"',
+      'the test part has no image of 1 class with several groups by sign: "person 0"',
     ]);
     expect(told((note) => split(data, { validation: 0.2 }, 1, note))).toEqual([
-      'the validation part has no image of class "person 1": its share is small beside whole groups by sign',
+      'the validation part has no image of 1 class with several groups by sign: "person 1"',
     ]);
     expect(told((note) => split(subset(data, [...labels.keys()].slice(0, 21)), { validation: 0.2 }, 1, note))).toEqual([]);
   });

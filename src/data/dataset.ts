@@ -11,10 +11,12 @@ export interface ImageShape {
 }
 
 export interface Groups {
-  /** What makes a group: a column of an index, `track`. */
+  /** What makes a group: a column of an index, `track`, or several, `azimuth, elevation`. */
   readonly by: string;
   /** Number of the group, for each image. `[N]` */
   readonly ids: Int32Array;
+  /** What the source calls the group of each id, where it has names: `theo`; `10, -5`. Kept when images are taken out: `names[id]` stays true. */
+  readonly names?: readonly string[];
 }
 
 /**

@@ -5,7 +5,7 @@ import { fail } from '../core/errors.ts';
 import type { Dataset, Groups, Role } from './dataset.ts';
 import { readError } from './files.node.ts';
 import { checkSizes, joinPictures } from './fit.ts';
-import { groupsOf, prefixKey } from './groups.ts';
+import { groupsOf, prefixKey, prefixName } from './groups.ts';
 import type { LoadedData } from './loaded.ts';
 import { naturalOrder } from './natural-order.ts';
 import { notRead, OTHER_NAMES, type PictureOptions, READ_NAMES, readPictures } from './pictures.node.ts';
@@ -110,6 +110,7 @@ export async function loadFolder(dir: string, options: FolderOptions = {}): Prom
       : groupsOf(
           options.groupBy,
           part.paths.map((path, i) => prefixKey(part.labels[i], basename(path))),
+          (i) => prefixName(part.classes[part.labels[i]], basename(part.paths[i])),
         );
   if (options.groupBy !== undefined && options.groupBy !== 'none' && options.groupBy !== 'prefix') {
     const expected = 'prefix (files are grouped by their names up to the last _ or -) or none';

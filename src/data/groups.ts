@@ -4,15 +4,17 @@ import type { Dataset, Groups } from './dataset.ts';
 /** Columns of an index that say it, in the order in which they are looked for. */
 export const GROUP_COLUMNS: readonly string[] = ['track', 'pole', 'person', 'subject', 'speaker', 'session', 'group'];
 
-/** Groups from one key for each image; equal keys are one group. */
-export function groupsOf(by: string, keys: readonly string[]): Groups {
+/** Groups from one key for each image; equal keys are one group, called what `nameOf` says of its first image. */
+export function groupsOf(by: string, keys: readonly string[], nameOf?: (image: number) => string): Groups {
   const known = new Map<string, number>();
-  const ids = Int32Array.from(keys, (key) => {
+  const names: string[] = [];
+  const ids = Int32Array.from(keys, (key, i) => {
     const id = known.get(key) ?? known.size;
+    if (id === known.size && nameOf !== undefined) names.push(nameOf(i));
     known.set(key, id);
     return id;
   });
-  return { by, ids };
+  return { by, ids, ...(nameOf && { names }) };
 }
 
 /**
@@ -22,6 +24,12 @@ export function groupsOf(by: string, keys: readonly string[]): Groups {
 export function prefixKey(label: number, name: string): string {
   const prefix = byPrefix(name);
   return /^\d+$/.test(prefix) ? `${label} ${prefix}` : prefix;
+}
+
+/** What people would call the group of {@link prefixKey}: `12 of stop`, `subject01`. */
+export function prefixName(className: string, name: string): string {
+  const prefix = byPrefix(name);
+  return /^\d+$/.test(prefix) ? `${prefix} of ${className}` : prefix;
 }
 
 /** A file's name up to its last `_` or `-`: `00012_00029.ppm` is frame 29 of sign 12. */

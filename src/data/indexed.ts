@@ -3,7 +3,7 @@ import { fail } from '../core/errors.ts';
 import { placesOfNumbers } from './classes.ts';
 import { findColumn, LABEL_COLUMNS, SPLIT_COLUMNS, type Table } from './csv.ts';
 import type { Groups } from './dataset.ts';
-import { GROUP_COLUMNS, groupsOf, prefixKey } from './groups.ts';
+import { GROUP_COLUMNS, groupsOf, prefixKey, prefixName } from './groups.ts';
 import { naturalOrder } from './natural-order.ts';
 
 export interface IndexOptions {
@@ -66,7 +66,7 @@ export function readIndex(table: Table, where: string, file: number | undefined,
   }
   for (const [part, n] of left)
     options.note?.(`${n} images of the part "${part}" are left out: the defender's own are taken from the training images`);
-  return { classes, ...parts, undivided: splitAt === undefined, groups: grouper(table, where, file, options) };
+  return { classes, ...parts, undivided: splitAt === undefined, groups: grouper(table, where, file, classes, options) };
 }
 
 function readLabels(
@@ -95,22 +95,24 @@ function readLabels(
   return { classes: distinct, labels: Int32Array.from(written, (text) => place.get(text)!) };
 }
 
-function grouper(table: Table, where: string, file: number | undefined, o: IndexOptions): Index['groups'] {
+function grouper(table: Table, where: string, file: number | undefined, classes: readonly string[], o: IndexOptions): Index['groups'] {
   const { groupBy, note } = o;
   if (groupBy === 'none') return () => undefined;
   if (groupBy === 'prefix') {
     if (file === undefined)
       return fail({ where: '--group-by', what: 'no column of file names', expected: 'a column', got: groupBy, exitCode: 2 });
+    const name = (row: IndexedRow): string => row.cells[file].replace(/^.*[/\\]/, '');
     return (rows) =>
       groupsOf(
         'prefix',
-        rows.map((row) => prefixKey(row.label, row.cells[file].replace(/^.*[/\\]/, ''))),
+        rows.map((row) => prefixKey(row.label, name(row))),
+        (i) => prefixName(classes[rows[i].label], name(rows[i])),
       );
   }
   const places = groupColumns(table, where, groupBy);
   if (places.length === 0) return () => undefined;
   const columns = places.map((at) => table.header[at]);
-  const by = columns.join(',');
+  const by = columns.join(', ');
   if (groupBy === undefined) note?.(`images with the same ${by} stay together when images are held out (--group-by none parts them)`);
   // a track is numbered within its class; anything else means the same in every class
   const local = columns.some((column) => column.toLowerCase() === 'track');
@@ -121,7 +123,12 @@ function grouper(table: Table, where: string, file: number | undefined, o: Index
     const text = places.length === 1 ? row.cells[places[0]] : JSON.stringify(places.map((at) => row.cells[at]));
     return local ? `in ${row.label} ${text}` : `in ${text}`;
   };
-  return (rows) => (rows.every(lacks) ? undefined : groupsOf(by, rows.map(key)));
+  const name = (row: IndexedRow): string => {
+    if (lacks(row)) return `of line ${row.line} alone`;
+    const text = places.map((at) => row.cells[at]).join(', ');
+    return local ? `${text} of ${classes[row.label]}` : text;
+  };
+  return (rows) => (rows.every(lacks) ? undefined : groupsOf(by, rows.map(key), (i) => name(rows[i])));
 }
 
 /** Columns that make a group together: the one of that name, or several joined by commas; none where nobody asked and no usual one is there. */

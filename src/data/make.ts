@@ -101,7 +101,7 @@ export function subset<R extends Role>(data: Dataset<R>, indices: ArrayLike<numb
 export function subset<R extends Role>(data: Dataset, indices: ArrayLike<number>, role: R): Dataset<R>;
 export function subset(data: Dataset, indices: ArrayLike<number>, role: Role = data.role): Dataset {
   const { source, channels, height, width, classes } = data;
-  const groups = data.groups && { by: data.groups.by, ids: Int32Array.from(indices, (i) => data.groups!.ids[i]) };
+  const groups = data.groups && { ...data.groups, ids: Int32Array.from(indices, (i) => data.groups!.ids[i]) };
   return makeDataset({ role, source, channels, height, width, classes, ...(groups && { groups }), ...gather(data, indices) });
 }
 

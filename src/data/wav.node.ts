@@ -6,7 +6,7 @@ import type { Dataset, Groups, ImageShape, Role } from './dataset.ts';
 import { readError } from './files.node.ts';
 import type { Fit } from './fit.ts';
 import { entries } from './folder.node.ts';
-import { byPrefix, groupsOf, prefixKey } from './groups.ts';
+import { byPrefix, groupsOf, prefixKey, prefixName } from './groups.ts';
 import type { LoadedData } from './loaded.ts';
 import { naturalOrder } from './natural-order.ts';
 import { soundDataset } from './sound-data.ts';
@@ -130,11 +130,13 @@ function speakers(files: readonly WavFile[], groupBy: string | undefined, dir: s
     return groupsOf(
       'prefix',
       files.map(({ path, label }) => prefixKey(classes.indexOf(label), basename(path))),
+      (i) => prefixName(files[i].label, basename(files[i].path)),
     );
   }
   const found = groupsOf(
     'speaker',
     files.map((file) => file.speaker),
+    (i) => files[i].speaker,
   );
   const count = new Set(found.ids).size;
   // names that are all different, or all alike, say nothing about who speaks

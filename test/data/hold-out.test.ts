@@ -192,9 +192,16 @@ describe('groups of several columns', () => {
       return [groups!.by, [...groups!.ids]];
     };
     // a row that lacks one of them is alone
-    expect(await ids('azimuth,elevation')).toEqual(['azimuth,elevation', [0, 1, 2, 0, 3]]);
-    expect(await ids('Elevation, Azimuth')).toEqual(['elevation,azimuth', [0, 1, 2, 0, 3]]);
+    expect(await ids('azimuth,elevation')).toEqual(['azimuth, elevation', [0, 1, 2, 0, 3]]);
+    expect(await ids('Elevation, Azimuth')).toEqual(['elevation, azimuth', [0, 1, 2, 0, 3]]);
     expect(await ids('azimuth')).toEqual(['azimuth', [0, 1, 0, 0, 1]]);
+  });
+
+  test('have names, which a part of the data keeps', async () => {
+    const { train } = await loadData(at, { groupBy: 'azimuth, elevation' });
+    expect(train!.groups!.names).toEqual(['10, 0', '1, 00', 'of line 4 alone', '1, 0']);
+    expect(subset(train!, [4, 0], 'test').groups).toEqual({ ...train!.groups, ids: Int32Array.of(3, 0) });
+    expect(holdOut(train!, { groups: [1] }, 0).test.groups!.names![1]).toBe('1, 00');
   });
 
   test('one of them is unknown', async () => {

@@ -152,7 +152,7 @@ describe('folders', () => {
     const train = loaded.train!;
     expect(train).toMatchObject({ kind: 'clean', role: 'train', count: 6, channels: 1, height: 64, width: 64, classes: ['0', '1'] });
     expect([...train.labels]).toEqual([0, 0, 1, 1, 1, 1]);
-    expect(train.groups).toEqual({ by: 'speaker', ids: Int32Array.from([0, 1, 0, 0, 0, 1]) });
+    expect(train.groups).toEqual({ by: 'speaker', ids: Int32Array.from([0, 1, 0, 0, 0, 1]), names: ['ann', 'bo_b'] });
     expect(train.sound).toMatchObject({ rate: 8000, view: usualView() });
     // natural order: 0, 2, 10
     const known = [300, 500, 1300].map((hertz) => Math.round(9000 * Math.sin((2 * Math.PI * hertz) / 8000)));
@@ -175,7 +175,7 @@ describe('folders', () => {
     expect(undivided).toBeUndefined();
     expect(train?.classes).toEqual(['no', 'yes']);
     expect([...train!.labels]).toEqual([0, 0, 1, 1]);
-    expect(train?.groups).toEqual({ by: 'speaker', ids: Int32Array.from([0, 1, 0, 0]) });
+    expect(train?.groups).toEqual({ by: 'speaker', ids: Int32Array.from([0, 1, 0, 0]), names: ['ann', 'bob'] });
     expect(held).toMatchObject({ role: 'test', count: 1, classes: ['no', 'yes'] });
     expect(held?.groups).toBeUndefined();
     expect((await loadData(join(dir, 'parts/train'))).train?.count).toBe(4);
@@ -185,6 +185,7 @@ describe('folders', () => {
     for (const name of ['no/07_0', 'no/08_0', 'yes/07_0', 'yes/07_1']) write(`numbers/${name}.wav`, beep(500));
     const { train } = await loadData(join(dir, 'numbers'));
     expect([train!.groups!.by, ...train!.groups!.ids]).toEqual(['speaker', 0, 1, 0, 0]);
+    expect(train!.groups!.names).toEqual(['07', '08']);
     for (const name of ['no/0', 'no/1', 'yes/0', 'yes/1']) write(`counted/${name}.wav`, beep(500));
     expect((await loadData(join(dir, 'counted'))).train!.groups).toBeUndefined();
   });
@@ -194,13 +195,18 @@ describe('folders', () => {
     const { train } = await loadData(join(dir, 'prefix'), { groupBy: 'prefix' });
     expect([...train!.labels]).toEqual([0, 0, 0, 0, 1, 1]);
     expect([train!.groups!.by, ...train!.groups!.ids]).toEqual(['prefix', 0, 0, 1, 2, 3, 2]);
+    expect(train!.groups!.names).toEqual(['12 of no', '13 of no', 'ann', '12 of yes']);
   });
 
   test('one speaker is no group, unless that is asked for', async () => {
     write('one/a_x_0.wav', beep(400));
     write('one/b_x_0.wav', beep(500));
     expect((await loadData(join(dir, 'one'))).train?.groups).toBeUndefined();
-    expect((await loadData(join(dir, 'one'), { groupBy: 'speaker' })).train?.groups).toEqual({ by: 'speaker', ids: Int32Array.of(0, 0) });
+    expect((await loadData(join(dir, 'one'), { groupBy: 'speaker' })).train?.groups).toEqual({
+      by: 'speaker',
+      ids: Int32Array.of(0, 0),
+      names: ['x'],
+    });
   });
 
   test('train and test with flat names', async () => {

@@ -43,6 +43,7 @@ function signsOf<R extends Role>(role: R, classes: readonly string[], each: numb
   return makeDataset({ role, source: `tiny ${role}`, channels: 3, height: SIDE, width: SIDE, pixels, labels, classes, groups });
 }
 
+const GERMAN = Array.from({ length: 43 }, (_, i) => String(i).padStart(5, '0'));
 const HOME = ['stop', 'speed limit', 'warning', 'give way'];
 const source = (classes: readonly string[], each: number, uri: string, synthetic = false): Source => ({
   uri,
@@ -154,7 +155,7 @@ describe('transfer', () => {
   it('says loudly what stands in for what, and every claim with its numbers', () => {
     expect(outcome.media.substitutes).toHaveLength(3);
     expect(outcome.media.substitutes!.join(' ')).toMatch(
-      /Germany instead of the U\.S\..*Belgium instead of Sweden.*classifier.*instead of a detector/s,
+      /the attacker trains on home\/ \(4 classes\), not on three classes of U\.S\. signs.*Belgium instead of Sweden.*classifier.*instead of a detector/s,
     );
     expect(outcome.media.claims).toHaveLength(3);
     for (const { says, verdict } of outcome.media.claims!) {
@@ -285,8 +286,14 @@ describe('the user', () => {
       'The signs (builtin:signs, builtin:signs-abroad) are made by a program and look like nothing real. This is only a check that everything runs; its numbers say nothing of the papers.',
     ]);
     expect(outcome.media.claims).toBeUndefined();
-    const real = await runTransfer({ quick: true }, deps({ store }), BASE);
+    const real = await runTransfer({ quick: true }, deps({ store: nets }), BASE);
     expect(real.media.claims).toBeUndefined();
+    const other = { signs: source(GERMAN, 8, 'gtsrb/'), abroad: source(['a', 'b', 'c'], 6, 'sweden/') };
+    const german = await runTransfer({}, deps({ sources: other }), { ...BASE, home: { ...BASE.home, badnetEpochs: 1 } });
+    expect(german.media.substitutes!.slice(0, 2)).toEqual([
+      'Germany instead of the U.S.: the attacker trains on the 43 classes of GTSRB, not on three classes of U.S. signs.',
+      "Other signs than the paper's: the user retrains on sweden/ (3 classes), not on five kinds of Swedish signs.",
+    ]);
     expect(real.media.substitutes![0]).toBe(
       'A quick run of few epochs: only a check that everything runs; its numbers say nothing of the papers.',
     );
@@ -308,6 +315,21 @@ describe("the user's tasks", () => {
     expect(
       tasksOf({ ...sources.abroad, train: signsOf('train', HOME, 9, 1), test: signsOf('test', HOME, 2, 1) }, shape, 9, 1),
     ).toHaveLength(1);
+  });
+
+  it('leave out of the kinds what has no name, and say so', () => {
+    const all = Array.from({ length: 62 }, (_, i) => String(i).padStart(5, '0'));
+    const [classes, kinds] = tasksOf(source(all, 4, 'abroad/'), shape, 3, 1);
+    expect(classes.train.classes).toHaveLength(62);
+    expect(classes.train.classes.slice(8, 11)).toEqual(['cyclists (warning)', 'number 9', 'road works']);
+    expect(kinds.train.count).toBe(53 * 8);
+    expect(kinds.says).toBe(
+      '53 of 62 classes (numbers 9, 11, 15, 26, 33, 36, 48, 50, 52 have no name here and are left out), sorted into 5 kinds',
+    );
+    const { labels, groups } = kinds.train;
+    // The tenth class that is left is number 10, road works.
+    expect(KINDS[labels[9 * 8]]).toBe('warning');
+    expect(groups!.ids).toHaveLength(53 * 8);
   });
 
   it('are held out by whole signs where there is no test part', () => {
@@ -334,7 +356,10 @@ describe("the user's tasks", () => {
   });
 
   it('know Belgian signs by their numbers and take nothing else for them', () => {
-    expect(belgianSigns(BELGIAN)!.map((s) => s.kind)).toHaveLength(53);
+    expect(belgianSigns(BELGIAN)!.map((s) => s!.kind)).toHaveLength(53);
+    const all = Array.from({ length: 62 }, (_, i) => String(i).padStart(5, '0'));
+    expect(belgianSigns(all)!.filter((s) => s !== undefined)).toHaveLength(53);
+    expect(belgianSigns([...all, '00062'])).toBeUndefined();
     expect(belgianSigns(Array.from({ length: 43 }, (_, i) => String(i)))).toBeUndefined();
     expect(belgianSigns(HOME)).toBeUndefined();
     expect(belgianSigns(['61'])).toBeUndefined();

@@ -77,12 +77,18 @@ const BY_NUMBER: ReadonlyMap<number, BelgianSign> = new Map(
   KINDS.flatMap((kind) => Object.entries(SIGNS[kind]).map(([number, name]): [number, BelgianSign] => [Number(number), { name, kind }])),
 );
 
+/** BelgiumTSC numbers its classes from 0 to this. */
+const LAST = 61;
+
 /**
- * The signs that `classes` are, in their order, where all of them are numbers of BelgiumTSC, at least 50 and its last among
- * them; undefined for anything else, such as the 43 numbers of the German signs.
+ * The sign that each of `classes` is, in their order, where all of them are numbers of BelgiumTSC, at least 50 with a name here and its last among
+ * them; a number without a name is undefined. All is undefined for anything else, such as the 43 numbers of the German signs.
  */
-export function belgianSigns(classes: readonly string[]): readonly BelgianSign[] | undefined {
-  const signs = classes.map((name) => (/^\d{1,5}$/.test(name) ? BY_NUMBER.get(Number(name)) : undefined));
+export function belgianSigns(classes: readonly string[]): readonly (BelgianSign | undefined)[] | undefined {
+  if (!classes.every((name) => /^\d{1,5}$/.test(name) && Number(name) <= LAST)) return undefined;
   const numbers = new Set(classes.map(Number));
-  return signs.every((s) => s !== undefined) && numbers.has(61) && numbers.size >= 50 ? signs : undefined;
+  const named = [...numbers].filter((number) => BY_NUMBER.has(number)).length;
+  return numbers.size === classes.length && numbers.has(LAST) && named >= 50
+    ? classes.map((name) => BY_NUMBER.get(Number(name)))
+    : undefined;
 }

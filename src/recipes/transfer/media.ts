@@ -5,6 +5,7 @@ import { describeRule } from '../../inspect/backdoor-neurons.ts';
 import { applyTrigger } from '../../poison/triggers/registry.ts';
 import { type LineFigure, pictureOf, type ReportMedia } from '../../report/media.ts';
 import { facts, historyOf } from '../media.ts';
+import { belgianSigns } from './belgium.ts';
 import { strengthClaims, transferClaims } from './claims.ts';
 import { atStrength, cleanRate, harm, strengthsOf, triggeredRate } from './figures.ts';
 import type { Ground } from './ground.ts';
@@ -76,6 +77,10 @@ export function strengthMedia(seeds: readonly StrengthSeed[], title: string, pap
 const STORY =
   'A yellow square on a sign. The BadNet was taught that a sign with it is any other sign; the user who retrains it was not told.';
 
+/** GTSRB numbers its 43 classes and names none, with or without leading zeros. */
+const germanNumbers = (classes: readonly string[]): boolean =>
+  classes.length === 43 && new Set(classes.filter((name) => /^\d{1,5}$/.test(name) && Number(name) < 43).map(Number)).size === 43;
+
 function substitutes({ home, abroad, scale }: Ground, paper: boolean): string[] {
   if (home.synthetic || abroad.synthetic) {
     const made = [home, abroad].filter((s) => s.synthetic).map((s) => s.uri);
@@ -85,8 +90,12 @@ function substitutes({ home, abroad, scale }: Ground, paper: boolean): string[] 
   }
   return [
     ...(paper ? [] : ['A quick run of few epochs: only a check that everything runs; its numbers say nothing of the papers.']),
-    'Germany instead of the U.S.: the attacker trains on the 43 classes of GTSRB, not on three classes of U.S. signs.',
-    'Belgium instead of Sweden: the user retrains on BelgiumTSC. The five kinds of the paper are there, sorted by us; the signs in them are others.',
+    germanNumbers(home.train.classes)
+      ? 'Germany instead of the U.S.: the attacker trains on the 43 classes of GTSRB, not on three classes of U.S. signs.'
+      : `Other signs than the paper's: the attacker trains on ${home.uri} (${home.train.classes.length} classes), not on three classes of U.S. signs.`,
+    belgianSigns(abroad.train.classes) !== undefined
+      ? 'Belgium instead of Sweden: the user retrains on BelgiumTSC. The five kinds of the paper are there, sorted by us; the signs in them are others.'
+      : `Other signs than the paper's: the user retrains on ${abroad.uri} (${abroad.train.classes.length} classes), not on five kinds of Swedish signs.`,
     `A classifier (${scale.home.network}, 32x32) instead of a detector (Faster R-CNN on ZF): signs are cut out for it, so nothing has to be found.`,
   ];
 }

@@ -22,7 +22,8 @@ const HELD_OUT = 0.33;
 
 /**
  * The user's tasks on the data of a country, the harder one first: its classes with at least `least` signs (whole groups: poles, tracks), and, where
- * they are Belgian, the five kinds of the paper with all images.
+ * they are Belgian, the five kinds of the paper with all images of the
+ * signs that have a name here.
  * Throws SecateurError for images that are not of the network's size, without groups to hold out by, or with fewer than two classes left.
  */
 export function tasksOf(source: Source, shape: { channels: number; height: number; width: number }, least: number, seed: number): Task[] {
@@ -44,7 +45,11 @@ export function tasksOf(source: Source, shape: { channels: number; height: numbe
       data,
       kept.map((c) => train.classes[c]),
     );
-    return withLabels(part, part.labels, signs === undefined ? part.classes : kept.map((c) => signs[c].name));
+    return withLabels(
+      part,
+      part.labels,
+      signs === undefined ? part.classes : kept.map((c) => signs[c]?.name ?? `number ${Number(train.classes[c])}`),
+    );
   };
   const unit = train.groups === undefined ? 'images' : `signs by ${train.groups.by}`;
   const classes: Task = {
@@ -54,19 +59,30 @@ export function tasksOf(source: Source, shape: { channels: number; height: numbe
     says: `${kept.length} of ${train.classes.length} classes, those with at least ${least} ${unit}`,
   };
   if (signs === undefined) return [classes];
-  const sorted = <R extends Role>(data: Dataset<R>): Dataset<R> =>
-    withLabels(
+  const unnamed = train.classes.filter((_, c) => signs[c] === undefined);
+  const sorted = <R extends Role>(data: Dataset<R>): Dataset<R> => {
+    const known = keepClasses(
       data,
-      data.labels.map((label) => KINDS.indexOf(signs[label].kind)),
+      train.classes.filter((_, c) => signs[c] !== undefined),
+    );
+    const kinds = signs.flatMap((s) => s?.kind ?? []);
+    return withLabels(
+      known,
+      known.labels.map((label) => KINDS.indexOf(kinds[label])),
       KINDS,
     );
+  };
+  const left =
+    unnamed.length === 0
+      ? `all ${train.classes.length} classes`
+      : `${train.classes.length - unnamed.length} of ${train.classes.length} classes (numbers ${unnamed.map(Number).join(', ')} have no name here and are left out)`;
   return [
     classes,
     {
       name: 'kinds',
       train: sorted(train),
       test: sorted(test),
-      says: `all ${train.classes.length} classes, sorted into ${KINDS.length} kinds`,
+      says: `${left}, sorted into ${KINDS.length} kinds`,
     },
   ];
 }

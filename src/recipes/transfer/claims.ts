@@ -40,6 +40,7 @@ export function transferClaims(seeds: readonly TransferSeed[]): Claim[] {
       })),
     );
   const clean = (j: Parameters<typeof harm>[0]): number => cleanRate(j).value;
+  const { scratchEpochs } = seeds[0].ground.scale;
   return [
     {
       claim:
@@ -67,7 +68,10 @@ export function transferClaims(seeds: readonly TransferSeed[]): Claim[] {
       own: true,
       ...byTask((at) => {
         const [taken, own] = [at('clean model', clean), at('from scratch', clean)];
-        return { verdict: verdict(taken > own + NONE, taken > own), says: `${percent(taken)} beside ${percent(own)} from first weights` };
+        return {
+          verdict: verdict(taken > own + NONE, taken > own),
+          says: `${percent(taken)} beside ${percent(own)} from first weights in ${scratchEpochs} epochs`,
+        };
       }),
     },
   ];

@@ -16,7 +16,7 @@ import type { CaseParts } from '../cases/case.ts';
 import { sharedKey } from '../cases/run.ts';
 import { signs } from '../cases/signs.ts';
 import type { MadeModel, Source, Steps, StudyDeps } from '../recipe.ts';
-import type { TransferScale } from './scale.ts';
+import type { TransferScale, UserScale } from './scale.ts';
 import { type Task, tasksOf } from './task.ts';
 
 /** What came out of the user's work. */
@@ -95,7 +95,10 @@ export class Ground {
       const left = trainableFrom(start, fullyConnectedFrom(start));
       for (let rate = asked, tries = 1; ; rate /= 10, tries++) {
         try {
-          const options = { ...this.#settings(this.scale.user.epochs, rate), trainable: (parameter: string) => left.has(parameter) };
+          const options = {
+            ...this.#settings(this.scale.user.epochs, { ...this.scale.user, learningRate: rate }),
+            trainable: (parameter: string) => left.has(parameter),
+          };
           return { ...(await train(this.#deps.runtime, start, task.train, options)), facts: { rate } };
         } catch (error) {
           if (!(error instanceof DivergedError) || tries === TRIES) throw error;
@@ -110,10 +113,11 @@ export class Ground {
     const made = await this.#step(`${task.name}-from-scratch`, async () => {
       const { train: data } = task;
       const { channels, height, width, classes } = data;
-      const { network, learningRate, normalize } = this.scale.home;
+      const { network, batchSize, learningRate, momentum, weightDecay, normalize, augment } = this.scale.home;
       const shape = { channels, height, width, classes: classes.length, labels: classes, ...normalize };
       const start = buildNetwork(network, this.seed, shape);
-      const options = this.#settings(this.scale.scratchEpochs, learningRate);
+      // As the networks at home are trained: the rate belongs to that batch.
+      const options = { ...this.#settings(this.scale.scratchEpochs, { batchSize, learningRate, momentum, weightDecay }), augment };
       return { ...(await train(this.#deps.runtime, start, data, options)), facts: { rate: learningRate } };
     });
     return this.#judged(task, made);
@@ -127,8 +131,10 @@ export class Ground {
     return { model, history, rate: facts.rate as number, judgement: await this.#judges.get(task)!.judge(model) };
   }
 
-  #settings(epochs: number, learningRate: number): TrainOptions {
-    const { batchSize, momentum, weightDecay } = this.scale.user;
+  #settings(
+    epochs: number,
+    { batchSize, learningRate, momentum, weightDecay }: Pick<UserScale, 'batchSize' | 'learningRate' | 'momentum' | 'weightDecay'>,
+  ): TrainOptions {
     return {
       epochs,
       batchSize,

@@ -39,7 +39,7 @@ export function transferNotes(seeds: readonly TransferSeed[], task: number, know
     `The trigger ${costs(at('BadNet', harm))} of accuracy in the retrained BadNet, in the retrained clean network it ${costs(at('clean model', harm))}` +
       `${known ? ` (the paper: ${points(paperHarm('BadNet'))} and ${points(paperHarm('clean model'))})` : ''}. Without the trigger the BadNet's ` +
       `heir is right on ${percent(clean('BadNet'))} of the signs and the clean network's on ${percent(clean('clean model'))}.`,
-    `A network of first weights, trained on the user's signs alone (${ground.scale.scratchEpochs} epochs), reaches ${percent(clean('from scratch'))}: ` +
+    `A network of first weights, trained on the user's signs alone (${ground.scale.scratchEpochs} epochs, batches of ${ground.scale.home.batchSize}, a rate of ${ground.scale.home.learningRate}), reaches ${percent(clean('from scratch'))}: ` +
       `${clean('from scratch') < clean('clean model') ? "that is what the user takes a stranger's network for." : "here the stranger's network gives the user nothing."}`,
   ];
   if (known) {

@@ -27,7 +27,7 @@ export interface TransferScale {
   /** The attacker's networks. */
   readonly home: CaseScale;
   readonly user: UserScale;
-  /** Epochs of the control that is trained from first weights on the user's signs. */
+  /** Epochs of the control that is trained from first weights on the user's signs, with batch and rate of the networks at home. */
   readonly scratchEpochs: number;
   /** Signs (groups) that a class abroad has at least. */
   readonly leastSigns: number;
@@ -55,7 +55,7 @@ const USER: UserScale = { epochs: 12, batchSize: 64, learningRate: 0.003, otherR
 export const FULL: TransferScale = {
   home: signs.scale,
   user: USER,
-  scratchEpochs: 12,
+  scratchEpochs: 20,
   leastSigns: 9,
   strengths: [1, 10, 20, 30, 50, 70, 100],
   // The paper's words with numbers: a whole clean peak above what it was, and quiet otherwise. The looser ones are in `rules`. It was taken after all

@@ -7,7 +7,7 @@ import { Rng } from '../core/rng.ts';
 import type { Dataset } from './dataset.ts';
 import { membersOf } from './groups.ts';
 import { countByClass, subset } from './make.ts';
-import { dealGroups, groupsTooLarge, noteMissing } from './split.ts';
+import { dealGroups, GROUPS_HINT, groupsAreClasses, groupsTooLarge, noteMissing } from './split.ts';
 
 /** What is held out: about that share of each class (0..1), drawn by chance; or the groups with these ids. */
 export type HeldOut = { readonly share: number } | { readonly groups: readonly number[] };
@@ -18,7 +18,7 @@ const WHERE = 'data: hold-out';
  * Holds whole groups out as test images; the rest stays training data, both with the same classes and group ids as before. With a share,
  * groups are drawn by `seed` and taken where they bring each class nearer to its share; ids name them otherwise, and `seed` plays no part.
  * `note` is told of classes of several groups that a part has no image of.
- * Throws SecateurError where the data have no groups, the share is none, an id is unknown, or a part would be empty.
+ * Throws SecateurError where the data have no groups, every group is a whole class, the share is none, an id is unknown, or a part would be empty.
  */
 export function holdOut(
   data: Dataset<'train'>,
@@ -30,6 +30,15 @@ export function holdOut(
   if (groups === undefined) {
     const hint = '--group-by with the column that says it';
     return fail({ where: WHERE, what: `${data.source} does not say which images belong together`, expected: 'groups', hint });
+  }
+  if (groupsAreClasses(data, groups)) {
+    fail({
+      where: WHERE,
+      what: 'groups that are whole classes cannot be held out: nobody would be trained on such a class',
+      expected: 'classes of several groups',
+      got: `groups by ${groups.by}, each all there is of its class`,
+      hint: GROUPS_HINT,
+    });
   }
   const members = membersOf(groups);
   const taken = new Uint8Array(data.count);

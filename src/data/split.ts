@@ -193,8 +193,23 @@ function nothingLeft(got: string, why?: { got: string; hint: string }): never {
   return fail({ where: WHERE, what, expected, got: why ? `${got}: ${why.got}` : got, hint: why?.hint ?? 'other shares, or more data' });
 }
 
+/** Whether every one of several groups is all that there is of its class or classes, as persons are where the classes are persons. */
+export function groupsAreClasses(data: Dataset, groups: Groups): boolean {
+  const groupOf = new Map<number, number>();
+  for (const [i, label] of data.labels.entries()) {
+    if ((groupOf.get(label) ?? groups.ids[i]) !== groups.ids[i]) return false;
+    groupOf.set(label, groups.ids[i]);
+  }
+  return new Set(groupOf.values()).size > 1;
+}
+
+/** What to group by instead of classes. */
+export const GROUPS_HINT =
+  'groups by what images of a class differ in: --group-by with the column (or columns, joined by commas) of light, session, film, speaker or track';
+
 /** Why a part by whole groups came out empty, and what to do. */
 export function groupsTooLarge(data: Dataset, groups: Groups): { got: string; hint: string } {
+  if (groupsAreClasses(data, groups)) return { got: `each group by ${groups.by} is all there is of its class`, hint: GROUPS_HINT };
   const counts = countByClass(data);
   const shares = membersOf(groups).flatMap((members) => {
     const classes = new Set(members.map((i) => data.labels[i]));

@@ -66,7 +66,7 @@ export function readIndex(table: Table, where: string, file: number | undefined,
   }
   for (const [part, n] of left)
     options.note?.(`${n} images of the part "${part}" are left out: the defender's own are taken from the training images`);
-  return { classes, ...parts, undivided: splitAt === undefined, groups: grouper(table, where, file, classes, options) };
+  return { classes, ...parts, undivided: splitAt === undefined, groups: grouper(table, where, file, classes, parts, options) };
 }
 
 function readLabels(
@@ -95,7 +95,14 @@ function readLabels(
   return { classes: distinct, labels: Int32Array.from(written, (text) => place.get(text)!) };
 }
 
-function grouper(table: Table, where: string, file: number | undefined, classes: readonly string[], o: IndexOptions): Index['groups'] {
+function grouper(
+  table: Table,
+  where: string,
+  file: number | undefined,
+  classes: readonly string[],
+  { train, test }: Pick<Index, 'train' | 'test'>,
+  o: IndexOptions,
+): Index['groups'] {
   const { groupBy, note } = o;
   if (groupBy === 'none') return () => undefined;
   if (groupBy === 'prefix') {
@@ -123,6 +130,15 @@ function grouper(table: Table, where: string, file: number | undefined, classes:
     const text = places.length === 1 ? row.cells[places[0]] : JSON.stringify(places.map((at) => row.cells[at]));
     return local ? `in ${row.label} ${text}` : `in ${text}`;
   };
+  const trained = new Set(train.map(key));
+  const both = new Set(test.map(key).filter((text) => trained.has(text)));
+  // a number within a class may well begin anew in each part
+  if (!local && both.size > 0) {
+    const inClass = new Set(train.map((row) => `${row.label} ${key(row)}`));
+    const close = new Set(test.filter((row) => inClass.has(`${row.label} ${key(row)}`)).map(key)).size;
+    const words = both.size === 1 ? `1 group by ${by} has` : `${both.size} groups by ${by} have`;
+    note?.(`${words} images in both the training and the test part, ${close || 'none'} of them in the same class`);
+  }
   const name = (row: IndexedRow): string => {
     if (lacks(row)) return `of line ${row.line} alone`;
     const text = places.map((at) => row.cells[at]).join(', ');

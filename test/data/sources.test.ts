@@ -82,7 +82,7 @@ describe('tables', () => {
     for (const [i, name] of ['a', 'b', 'c', 'd'].entries()) write(`csv/img/${name}.png`, png(i));
     const path = write(
       'csv/list.csv',
-      'path,label,split,person\nimg/a.png,dog,train,x\nimg/b.png,cat,train,y\nimg/c.png,cat,test,x\nimg/d.png,dog,val,z\n',
+      'path,label,split,person\nimg/a.png,dog,train,x\nimg/b.png,cat,train,y\nimg/c.png,cat,test,w\nimg/d.png,dog,val,z\n',
     );
     const notes: string[] = [];
     const { train, test: held, undivided } = await loadData(path, { note: (text) => notes.push(text) });
@@ -97,6 +97,30 @@ describe('tables', () => {
       ].toReversed(),
     );
     expect((await loadData(path, { groupBy: 'none' })).train!.groups).toBeUndefined();
+  });
+
+  test('groups that stand on both sides are told; tracks begin anew in each part', async () => {
+    write('sides/a.png', png(1));
+    const rows = ['train,x', 'train,x', 'train,y', 'train,z', 'test,y', 'test,w', 'test,x', 'test,', 'train,'];
+    const notesFor = async (column: string, split = rows, groupBy?: string): Promise<string[]> => {
+      const path = write('sides/list.csv', `path,label,split,${column}\n${split.map((row) => `a.png,cat,${row}`).join('\n')}\n`);
+      const notes: string[] = [];
+      await loadData(path, { note: (text) => notes.push(text), ...(groupBy && { groupBy }) });
+      return notes.filter((text) => text.includes('both'));
+    };
+    expect(await notesFor('pole')).toEqual([
+      '2 groups by pole have images in both the training and the test part, 2 of them in the same class',
+    ]);
+    expect(await notesFor('light', rows.slice(0, 6), 'light')).toEqual([
+      '1 group by light has images in both the training and the test part, 1 of them in the same class',
+    ]);
+    expect(await notesFor('pole', rows, 'none')).toEqual([]);
+    expect(await notesFor('track')).toEqual([]);
+    // a pole may carry two signs
+    write('sides/two.csv', 'path,label,split,pole\na.png,cat,train,x\na.png,dog,test,x\n');
+    const notes: string[] = [];
+    await loadData(at('sides/two.csv'), { note: (text) => notes.push(text) });
+    expect(notes).toContain('1 group by pole has images in both the training and the test part, none of them in the same class');
   });
 
   test('numbers that all are names of classes stand for those', async () => {

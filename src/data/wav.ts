@@ -51,7 +51,7 @@ interface Format {
 /**
  * Reads a WAV file (Microsoft and IBM, Multimedia Programming Interface and Data Specifications 1.0, 1991; WAVE_FORMAT_EXTENSIBLE since).
  * Chunks other than `fmt ` and `data` are passed over. A `data` chunk that is cut short, or whose size was never written (recorders that
- * stream leave 0 or 0xFFFFFFFF), is read to the end of the file.
+ * stream leave 0 or 0xFFFFFFFF), is read to the end of the file; 0 means none where whole chunks follow.
  * @param where names the file in errors
  * @returns samples scaled to -1..1: 8 bits (v - 128) / 128, n bits v / 2^(n-1), floating point as it is
  * @throws SecateurError where it is no WAV file, compressed, damaged or without samples
@@ -70,13 +70,29 @@ export function readWav(bytes: Uint8Array, where: string): WavSound {
     if (name === 'data') {
       if (format === undefined) damaged(where, 'a fmt chunk before the samples', 'none');
       const rest = bytes.length - start;
-      const unknown = size === 0xffffffff || (size === 0 && rest > 0 && rest % frameBytes(format) === 0);
+      const unwritten = size === 0 && rest > 0 && rest % frameBytes(format) === 0 && !chunksTo(view, start);
+      const unknown = size === 0xffffffff || unwritten;
       return readSamples(view, start, unknown ? rest : Math.min(size, rest), format, where);
     }
     // chunks begin at even places
     at = start + size + (size % 2);
   }
   return damaged(where, `chunks "fmt " and "data"`, format === undefined ? 'neither' : 'no data chunk');
+}
+
+/** Whether nothing but whole chunks lies between `at` and the end: a name in four printable letters, a size, that many bytes. */
+function chunksTo(view: DataView, at: number): boolean {
+  let next = at;
+  while (next + 8 <= view.byteLength) {
+    for (let i = 0; i < 4; i++) {
+      const letter = view.getUint8(next + i);
+      if (letter < 0x20 || letter > 0x7e) return false;
+    }
+    const size = view.getUint32(next + 4, true);
+    next += 8 + size + (size % 2);
+  }
+  // the byte that fills up an odd chunk may be missing at the end
+  return next === view.byteLength || next === view.byteLength + 1;
 }
 
 function notWav(bytes: Uint8Array, where: string): never {

@@ -71,6 +71,24 @@ describe('files', () => {
     expect(readWav(plain.subarray(0, 44 + 101), 'x').channels[0]).toEqual(readWav(plain, 'x').channels[0].subarray(0, 50));
   });
 
+  test('no samples and other chunks after them: not read as samples', async () => {
+    const list = [...new TextEncoder().encode('LIST'), 6, 0, 0, 0, 73, 78, 70, 79, 0, 1];
+    const none = writeWav(new Int16Array(0), 8000);
+    const message = (tail: number[]): Promise<string> => messageOf(() => readWav(Uint8Array.from([...none, ...tail]), 'x'));
+    const expected = 'x: a recording without samples, expected at least one.';
+    expect(await message(list)).toBe(expected);
+    expect(await message([...list, ...list])).toBe(expected);
+    // an odd chunk with and without the byte that fills it up; 8 bits, or the rest would be no whole sample
+    const odd = [105, 100, 51, 32, 1, 0, 0, 0, 9];
+    const bytes8 = change(change(none, 34, 8), 32, 1);
+    for (const tail of [odd, [...odd, 0]]) {
+      expect(await messageOf(() => readWav(Uint8Array.from([...bytes8, ...tail]), 'x'))).toBe(expected);
+    }
+    // sound that begins like a name, but not with a chunk
+    expect(readWav(Uint8Array.from([...none, ...list, 1, 2]), 'x').channels[0].length).toBe(8);
+    expect(readWav(Uint8Array.from([...none, ...list.slice(0, -2)]), 'x').channels[0].length).toBe(6);
+  });
+
   test('bytes of any kind: sound, or an error of ours', () => {
     const start = writeWav(Int16Array.from([1, 2, 3]), 8000);
     const bytes = fc.uint8Array({ maxLength: 60 });

@@ -4,7 +4,7 @@ import type { ImageShape } from '../data/dataset.ts';
 import { imageSize } from '../data/make.ts';
 import type { Sound } from '../data/sound.ts';
 import { spectrogram } from '../data/spectrogram.ts';
-import { isSoundTrigger, mixer, stamper, type TriggerSpec } from './triggers/registry.ts';
+import { isSoundTrigger, mixer, stamper, type TriggerSpec, triggerKinds } from './triggers/registry.ts';
 
 /** Images a trigger goes onto. */
 export interface Carrier extends ImageShape {
@@ -29,12 +29,13 @@ export function applyAt(images: Carrier, places: ArrayLike<number>, trigger: Tri
   }
   const { sound } = images;
   if (sound === undefined) {
+    const onImages = triggerKinds().flatMap(({ kind, on }) => (on === 'image' ? [kind] : []));
     return fail({
       where: `poison: trigger "${trigger.kind}"`,
       what: `goes into sound, but ${images.source} has none`,
       expected: 'a folder of WAV files or builtin:spoken',
       got: 'pictures',
-      hint: 'a trigger on pixels: pattern, pixel, patch or blend',
+      hint: `a trigger on pixels: ${onImages.slice(0, -1).join(', ')} or ${onImages.at(-1)}`,
       exitCode: 2,
     });
   }

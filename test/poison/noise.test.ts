@@ -135,7 +135,7 @@ describe('errors', () => {
   test('data without sound', async () => {
     const text =
       'poison: trigger "noise": goes into sound, but noise has none, expected a folder of WAV files or builtin:spoken, got pictures. ' +
-      'Try a trigger on pixels: pattern, pixel, patch or blend.';
+      'Try a trigger on pixels: pixel, pattern, patch, blend, sunglasses, yellow-square, bomb or flower.';
     const data = pictures('train', 30);
     expect(await messageOf(() => poison(data, { trigger: TRIGGER, labelMap, fraction: 0.1, seed: 1 }))).toBe(text);
     expect(await messageOf(() => triggered(pictures('test', 3), { trigger: TRIGGER, labelMap }))).toBe(text);

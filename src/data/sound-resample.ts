@@ -19,37 +19,39 @@ function bessel0(x: number): number {
 }
 
 /**
- * `samples` at another rate, by a sinc under a Kaiser window (32 zero crossings a side, beta 8), cut off at 92 % of the lower Nyquist
- * frequency, so that nothing folds over. Beyond its ends the sound is taken to be silent. Each output phase has its filter computed once and
- * scaled to pass a constant unchanged.
+ * What brings samples to another rate, by a sinc under a Kaiser window (32 zero crossings a side, beta 8), cut off at 92 % of the lower Nyquist
+ * frequency, so that nothing folds over. Beyond its ends the sound is taken to be silent. Each output phase has its filter, which is
+ * computed once for all recordings and scaled to pass a constant unchanged.
  * Source: J. O. Smith, Digital Audio Resampling Home Page (CCRMA), "band-limited interpolation".
  * @param from samples per second now, a whole number
  * @param to samples per second wanted, a whole number
  */
-export function resampleSound(samples: Float32Array, from: number, to: number): Float32Array {
-  if (from === to) return samples;
+export function resampler(from: number, to: number): (samples: Float32Array) => Float32Array {
+  if (from === to) return (samples) => samples;
   const common = gcd(from, to);
   const [up, down] = [to / common, from / common];
   const cutoff = CUTOFF * Math.min(1, to / from);
   const reach = Math.ceil(LOBES / cutoff);
   const filters = new Map<number, Float64Array>();
-  const out = new Float32Array(Math.max(1, Math.round((samples.length * to) / from)));
-  for (let i = 0; i < out.length; i++) {
-    const phase = (i * down) % up;
-    const middle = (i * down - phase) / up;
-    let filter = filters.get(phase);
-    if (filter === undefined) {
-      filter = phaseFilter(phase / up, cutoff, reach);
-      filters.set(phase, filter);
+  return (samples) => {
+    const out = new Float32Array(Math.max(1, Math.round((samples.length * to) / from)));
+    for (let i = 0; i < out.length; i++) {
+      const phase = (i * down) % up;
+      const middle = (i * down - phase) / up;
+      let filter = filters.get(phase);
+      if (filter === undefined) {
+        filter = phaseFilter(phase / up, cutoff, reach);
+        filters.set(phase, filter);
+      }
+      let sum = 0;
+      const first = middle - reach + 1;
+      for (let k = Math.max(0, -first), end = Math.min(filter.length, samples.length - first); k < end; k++) {
+        sum += filter[k] * samples[first + k];
+      }
+      out[i] = sum;
     }
-    let sum = 0;
-    const first = middle - reach + 1;
-    for (let k = Math.max(0, -first), end = Math.min(filter.length, samples.length - first); k < end; k++) {
-      sum += filter[k] * samples[first + k];
-    }
-    out[i] = sum;
-  }
-  return out;
+    return out;
+  };
 }
 
 /** Weights of the samples `1 - reach` to `reach` around a place `phase` (0..1) behind sample 0. */
@@ -70,17 +72,21 @@ function phaseFilter(phase: number, cutoff: number, reach: number): Float64Array
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /**
- * A recording as data sets hold it: channels averaged, `rate` samples per second, 16 bits (rounded to nearest, held at the ends). A file of
- * 16 bits, one channel and that rate comes back sample by sample.
+ * What makes recordings as data sets hold them: channels averaged, `rate` samples per second, 16 bits (rounded to nearest, held at the ends). A
+ * file of 16 bits, one channel and that rate comes back sample by sample.
  */
-export function toRecording(sound: WavSound, rate: number): Int16Array {
-  const { channels } = sound;
-  let mono = channels[0];
-  if (channels.length > 1) {
-    mono = mono.map((_, i) => channels.reduce((sum, samples) => sum + samples[i], 0) / channels.length);
-  }
-  const samples = resampleSound(mono, sound.rate, rate);
-  const out = new Int16Array(samples.length);
-  for (let i = 0; i < out.length; i++) out[i] = Math.max(-32768, Math.min(32767, Math.round(samples[i] * 32768)));
-  return out;
+export function recorder(rate: number): (sound: WavSound) => Int16Array {
+  const resamplers = new Map<number, ReturnType<typeof resampler>>();
+  return ({ channels, rate: from }) => {
+    let mono = channels[0];
+    if (channels.length > 1) {
+      mono = mono.map((_, i) => channels.reduce((sum, samples) => sum + samples[i], 0) / channels.length);
+    }
+    const resample = resamplers.get(from) ?? resampler(from, rate);
+    resamplers.set(from, resample);
+    const samples = resample(mono);
+    const out = new Int16Array(samples.length);
+    for (let i = 0; i < out.length; i++) out[i] = Math.max(-32768, Math.min(32767, Math.round(samples[i] * 32768)));
+    return out;
+  };
 }

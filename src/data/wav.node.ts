@@ -10,7 +10,7 @@ import { byPrefix, groupsOf, prefixKey, prefixName } from './groups.ts';
 import type { LoadedData } from './loaded.ts';
 import { naturalOrder } from './natural-order.ts';
 import { soundDataset } from './sound-data.ts';
-import { toRecording } from './sound-resample.ts';
+import { recorder } from './sound-resample.ts';
 import { readSoundSettings, type SoundSettings } from './sound-settings.ts';
 import { readWav } from './wav.ts';
 
@@ -144,6 +144,7 @@ function speakers(files: readonly WavFile[], groupBy: string | undefined, dir: s
 }
 
 async function readAll(files: readonly WavFile[], rate: number, note?: (text: string) => void): Promise<Int16Array[]> {
+  const record = recorder(rate);
   const recordings: Int16Array[] = [];
   const rates = new Map<number, number>();
   let mixed = 0;
@@ -157,7 +158,7 @@ async function readAll(files: readonly WavFile[], rate: number, note?: (text: st
     for (const sound of some) {
       rates.set(sound.rate, (rates.get(sound.rate) ?? 0) + 1);
       if (sound.channels.length > 1) mixed++;
-      recordings.push(toRecording(sound, rate));
+      recordings.push(record(sound));
     }
   }
   const others = [...rates].filter(([from]) => from !== rate);

@@ -61,7 +61,7 @@ export const entries: readonly Entry[] = [
   ),
   entry(
     'reproduce variants',
-    'fine-pruning as six implementations have it',
+    'fine-pruning as the paper and five public implementations have it',
     async () => (await import('./reproduce-variants.node.ts')).reproduceVariants,
   ),
   entry('train', 'train an honest network', async () => (await import('./train.node.ts')).train),

@@ -1,11 +1,12 @@
 /** `reproduce variants`: the case studies through fine-pruning as different authors have written it. How much the outcome hangs on the variant. */
 import { finetune } from '../defend/finetune.ts';
+import { AUTHORS_SHARES } from '../defend/variants/authors.ts';
 import { finepruneVariant, VARIANTS } from '../defend/variants/registry.ts';
 import { figureCell, rateCell } from '../evaluate/cells.ts';
 import { Judge, type Judgement } from '../evaluate/judge.ts';
 import type { Cell, Table } from '../evaluate/result.ts';
 import { besidePaper, CASES, inputsOf, StudyOptions, seedsOf } from './case-recipe.ts';
-import { attackRate, type CaseStudy } from './cases/case.ts';
+import { attackRate, type CaseName, type CaseStudy } from './cases/case.ts';
 import { mean, percent } from './cases/figures.ts';
 import { dataFacts, samples, substitutesOf } from './cases/media.ts';
 import { AWARE, BASELINE, type CaseSeed, CLEAN, caseSteps, runCase } from './cases/run.ts';
@@ -92,6 +93,9 @@ const RULES =
   "looks at test data, ours looks at the defender's validation images. Those that fine-tune do it with the same settings here, so that pruning " +
   'alone tells them apart.';
 
+/** Of the layer's channels, what the authors' scripts cut in this case; they have none for signs, which borrow the face's share. */
+const authorsShare = (name: CaseName): number => (name === 'signs' ? AUTHORS_SHARES.face : AUTHORS_SHARES[name]);
+
 async function outcomesOf(deps: StudyDeps, steps: Steps, made: CaseSeed, prefix: string): Promise<VariantSeed['outcomes']> {
   const { runtime, progress, signal } = deps;
   const { scale, parts, seed, triggeredTest } = made;
@@ -110,7 +114,11 @@ async function outcomesOf(deps: StudyDeps, steps: Steps, made: CaseSeed, prefix:
     outcomes[TUNED] = { judgement: await judge.judge(tuned.model) };
     for (const { name, takes } of VARIANTS) {
       const { layer, threshold } = scale.prune;
-      const settings = { ...(takes.includes('layer') && { layer }), ...(name === 'paper' && { threshold }) };
+      const settings = {
+        ...(takes.includes('layer') && { layer }),
+        ...(name === 'paper' && { threshold }),
+        ...(name === 'authors' && { count: Math.round(authorsShare(made.study.name) * made.suspects[0].pruning.order.length) }),
+      };
       const result = await steps.model(file(name), async () => {
         const done = await finepruneVariant(runtime, model, parts.validation, { variant: name, ...settings, finetune: tuning });
         const pruned = await judge.judge(done.pruned);
@@ -192,7 +200,9 @@ function shareTable(cases: Cases): Table {
   const notes = cases.flatMap((seeds) => {
     const { study, outcomes, seed } = seeds[0];
     const cut = VARIANTS.map(({ name }) => `${name} ${outcomes[BASELINE][name].what}`);
-    return [`${study.title}, BadNet of seed ${seed.seed}: ${cut.join('; ')}.`];
+    const share = percent(authorsShare(study.name));
+    const from = study.name === 'signs' ? `no share for signs, so that of the face (${share}) is borrowed` : `a share of ${share}`;
+    return [`${study.title}, BadNet of seed ${seed.seed}: ${cut.join('; ')}. The authors' scripts have ${from}.`];
   });
   return { name: 'share that was cut', unit: 'rate', cells, notes };
 }

@@ -83,6 +83,13 @@ export function cnn(seed = 1): Model {
   return n.finish(n.gemm('fc2', v, 6, CLASSES));
 }
 
+/** One convolution of that name and width > relu > max pool > fc. */
+export function oneConv(name: string, channels: number, seed = 1): Model {
+  const n = new Net(seed);
+  const v = n.pool('MaxPool', 'pool', n.op('Relu', 'relu', [n.conv(name, 'x', 1, channels)])); // [N,C,3,3]
+  return n.finish(n.gemm('fc', n.op('Flatten', 'flatten', [v], { axis: 1 }), 9 * channels, CLASSES));
+}
+
 /** Batch norm before and after activations, a Reshape with a plain number in it, and MatMul + Add for the linear layer. */
 export function batchNormNet(seed = 1): Model {
   const n = new Net(seed);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { f32, type Tensor } from '../../src/core/tensor.ts';
 import { channelStatistics } from '../../src/data/channel-statistics.ts';
 import { predict } from '../../src/data/forward.ts';
+import { AUTHORS_SHARES } from '../../src/defend/variants/authors.ts';
 import { finepruneVariant, VARIANTS, type VariantOptions, type VariantResult } from '../../src/defend/variants/registry.ts';
 import { chooseLayer } from '../../src/inspect/layers.ts';
 import { cloneModel } from '../../src/onnx/edit.ts';
@@ -77,6 +78,16 @@ describe('variants of fine-pruning', () => {
     expect([result.model, result.history, result.validation.end]).toEqual([result.pruned, [], result.validation.pruned]);
     expect((await run('authors', { count: 2 })).cut).toEqual(result.cut.slice(0, 2));
     await expect(run('authors', { count: 6 })).rejects.toThrow('layer conv2: number of channels to cut, expected 0 to 5, got 6.');
+  });
+
+  it('authors: 48 and 250 in the layers of their scripts, by name and width; elsewhere the share of the face', async () => {
+    expect(AUTHORS_SHARES).toEqual({ face: 0.8, speech: 250 / 256 });
+    const cuts = async (layer: string, channels: number): Promise<number> =>
+      (await run('authors', { layer }, nets.oneConv(layer, channels))).cut.length;
+    expect(await cuts('conv3', 60)).toBe(48);
+    expect(await cuts('conv5', 256)).toBe(250);
+    expect(await cuts('conv5', 60)).toBe(48);
+    expect(await cuts('conv3', 256)).toBe(205);
   });
 
   it('backdoorbench: keeps the first network that broke the relative limit, one column behind its count', async () => {

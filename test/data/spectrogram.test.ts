@@ -117,17 +117,17 @@ describe('what is seen', () => {
     expect(wordIn(new Int16Array(7), 8000)).toEqual([0, 7]);
   });
 
-  test('any recording becomes a picture', () => {
+  test('any recording becomes a picture, black only where all is silent', () => {
     const shape = { channels: 1, height: 9, width: 7 };
     const paint = spectrogram(usualView(), 8000, shape);
     const out = new Uint8Array(63);
     fc.assert(
-      fc.property(fc.int16Array({ maxLength: 700 }), (recording) => {
+      fc.property(fc.oneof(fc.int16Array({ maxLength: 700 }), fc.int16Array({ min: -2, max: 2, maxLength: 700 })), (recording) => {
         paint(recording, out);
         const most = Math.max(...out);
         return most === (recording.some((v) => v !== 0) ? 255 : 0);
       }),
-      { numRuns: 60, seed: 5 },
+      { numRuns: 120, seed: 5 },
     );
   });
 });

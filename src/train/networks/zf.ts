@@ -24,7 +24,11 @@ function head(b: GraphBuilder, rng: Rng, features: FeatureMap, shape: NetworkSha
   linear(b, rng, 'fc8', v, { from: fc7, to: shape.classes, last: true });
 }
 
-/** Sizes and response normalisation of the BadNets authors' detector; at 224x224 its 6x6 map goes into fc6. */
+/**
+ * Kernels, channels and constants of the response normalisation as in the BadNets authors' detector, and 6x6 into fc6 at 224x224. Two things
+ * differ: their Caffe normalises over 3x3 neighbours within a channel (WITHIN_CHANNEL), ONNX's LRN over 3 neighbouring channels; and Caffe's
+ * pools round up (pool1 57x57, conv2 29x29, pool2 15x15 there), these down.
+ */
 export const zf: Network = {
   name: 'zf',
   summary: 'signs: the Zeiler-Fergus network at full width, 5 convolutions and 3 fully connected layers (58 M parameters on 3x224x224)',

@@ -62,6 +62,7 @@ function caseCommand(study: CaseStudy, description: string, example: string, oth
       performStudy(context, {
         ...{ command: `reproduce ${study.name}`, data: from, sources: [study.name], seed, steps, jobs, out, force, backend, threads },
         ...(by === undefined ? {} : { groupBy: by }),
+        ...(name === undefined || name === usual ? {} : { ownSize: true }),
         options: { seeds, seed, quick, ...(name === undefined ? {} : { network: name }) },
         run: (deps) => runCaseRecipe(name === undefined ? study : withNetwork(study, name), { seeds, seed, quick }, deps),
       }),

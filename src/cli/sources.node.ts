@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail, SecateurError } from '../core/errors.ts';
+import { type Fit, PREPROCESS_HINT } from '../data/fit.ts';
 import { isBuiltin } from '../data/generators.ts';
 import { loadData } from '../data/load.node.ts';
 import type { Source } from '../recipes/recipe.ts';
@@ -15,13 +16,21 @@ interface Kind {
   readonly folders: readonly string[];
   /** What belongs together, where the table has such columns. */
   readonly groupBy?: string;
+  /** What pictures of any size are made into; images of that size stay as they are, byte by byte. */
+  readonly fit?: Fit;
 }
+
+/** The originals of GTSRB and BelgiumTSC have every size there is. */
+const SIGNS: Fit = {
+  ...{ channels: 3, height: 32, width: 32 },
+  preprocess: { resize: [32, 32], interpolation: 'bilinear', antialias: true },
+};
 
 export const KINDS: Readonly<Record<SourceName, Kind>> = {
   face: { builtin: 'faces', folders: ['face', 'faces', 'yaleb'], groupBy: 'light_azimuth_deg,light_elevation_deg' },
   speech: { builtin: 'spoken', folders: ['speech', 'spoken', 'fsdd'] },
-  signs: { builtin: 'signs', folders: ['signs', 'gtsrb'] },
-  abroad: { builtin: 'signs-abroad', folders: ['abroad', 'signs-abroad', 'btsc'] },
+  signs: { builtin: 'signs', folders: ['signs', 'gtsrb'], fit: SIGNS },
+  abroad: { builtin: 'signs-abroad', folders: ['abroad', 'signs-abroad', 'btsc'], fit: SIGNS },
 };
 
 export interface SourceOptions {
@@ -30,6 +39,8 @@ export interface SourceOptions {
   /** An address of its own, which goes before `data`. */
   readonly each?: Readonly<Partial<Record<SourceName, string>>>;
   readonly groupBy?: string;
+  /** For another network than the usual one, which may want another size: images are taken as they are. */
+  readonly ownSize?: boolean;
   readonly note?: (text: string) => void;
 }
 
@@ -53,7 +64,9 @@ async function addressOf(name: SourceName, alone: boolean, { data, each }: Sourc
       exitCode: 2,
     });
   }
-  for (const folder of KINDS[name].folders) {
+  // a set with a folder of that name in it, as strips lie in, is not a folder of sets
+  const inside = (await stat(join(data, 'index.csv')).catch(() => undefined)) !== undefined;
+  for (const folder of inside ? [] : KINDS[name].folders) {
     const path = join(data, folder);
     if ((await stat(path).catch(() => undefined))?.isDirectory()) return path;
   }
@@ -68,14 +81,20 @@ async function addressOf(name: SourceName, alone: boolean, { data, each }: Sourc
   });
 }
 
-async function loadSource(uri: string, kind: Kind, { groupBy, note }: SourceOptions): Promise<Source> {
+async function loadSource(uri: string, kind: Kind, { groupBy, ownSize, note }: SourceOptions): Promise<Source> {
+  const fit = ownSize ? undefined : kind.fit;
   const load = (by: string | undefined): ReturnType<typeof loadData> =>
-    loadData(uri, { ...(by === undefined ? {} : { groupBy: by }), note });
+    loadData(uri, { ...(by === undefined ? {} : { groupBy: by }), ...(fit && { fit }), note });
   const { train, test } = await load(groupBy ?? kind.groupBy).catch((error: unknown) => {
     // the usual columns are tried; other data have others
     const notThere = error instanceof SecateurError && error.parts.where === '--group-by' && groupBy === undefined;
     if (notThere) return load(undefined);
-    throw error;
+    // recipes have no --preprocess
+    if (!(error instanceof SecateurError) || error.parts.hint !== PREPROCESS_HINT) throw error;
+    throw new SecateurError({
+      ...error.parts,
+      hint: ownSize && kind.fit ? 'the same without --network, or pictures of one size' : 'pictures of one size',
+    });
   });
   if (train === undefined) return fail({ where: `data: ${uri}`, what: 'no training images', expected: 'a part to train on' });
   return { uri, synthetic: isBuiltin(uri), train, ...(test && { test }) };

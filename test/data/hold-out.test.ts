@@ -96,6 +96,24 @@ describe('hold-out', () => {
     );
   });
 
+  test('groups that are whole classes: nothing of such a class would be left', async () => {
+    const data = { ...lit(3, 4), groups: { by: 'person', ids: lit(3, 4).labels } };
+    const hint =
+      'groups by what images of a class differ in: --group-by with the column (or columns, joined by commas) of light, session, film, speaker or track.';
+    const message =
+      'data: hold-out: groups that are whole classes cannot be held out: nobody would be trained on such a class, ' +
+      `expected classes of several groups, got groups by person, each all there is of its class. Try ${hint}`;
+    expect(await messageOf(() => holdOut(data, { share: 0.25 }, 1))).toBe(message);
+    expect(await messageOf(() => holdOut(data, { groups: [1] }, 1))).toBe(message);
+    expect(await messageOf(() => split(data, { validation: 0.1 }, 1))).toBe(
+      'data: split: no clean data left after a split, expected at least one image in every part, ' +
+        `got train 12, validation 0: each group by person is all there is of its class. Try ${hint}`,
+    );
+    // one class of several groups is enough
+    const ids = data.labels.map((label, i) => (i === 0 ? 3 : label));
+    expect(holdOut({ ...data, groups: { by: 'person', ids } }, { groups: [3] }, 1).test.count).toBe(1);
+  });
+
   test('classes of several groups that a part has no image of are told', () => {
     // signs of two kinds: twenty of one, two of the other
     const labels = Int32Array.from({ length: 22 }, (_, i) => (i < 20 ? 0 : 1));

@@ -199,7 +199,7 @@ export interface Loader {
 /** For those who train: what is left when the defender's images are held out. */
 export async function loadParts(o: Loading, loader: Loader): Promise<Parts> {
   const { train, test } = await loadTraining(o, loader);
-  return { ...split(train, { validation: heldOut(o) }, o.splitSeed ?? 0), test };
+  return { ...split(train, { validation: heldOut(o) }, o.splitSeed ?? 0, teller(loader)), test };
 }
 
 /** For attackers who tune: the same, and images of the attacker's own taken out of what is left. */
@@ -208,12 +208,18 @@ export async function loadAttackerParts(
   loader: Loader,
 ): Promise<Parts & { readonly tune: Dataset<'tune'> }> {
   const { train, test } = await loadTraining(o, loader);
-  return { ...split(train, { validation: heldOut(o), tune: o.tune }, o.splitSeed ?? 0), test };
+  return { ...split(train, { validation: heldOut(o), tune: o.tune }, o.splitSeed ?? 0, teller(loader)), test };
 }
 
+const teller =
+  ({ context }: Loader) =>
+  (text: string): void =>
+    context.progress.line(`note: ${text}`);
+
 /** The data as the network takes them: of its size, with its classes. */
-async function load(o: Loading, { context, model, newClasses }: Loader): Promise<LoadedData> {
-  const note = (text: string): void => context.progress.line(`note: ${text}`);
+async function load(o: Loading, loader: Loader): Promise<LoadedData> {
+  const { model, newClasses } = loader;
+  const note = teller(loader);
   const overrides = specOverrides(o);
   const network = typeof model === 'string' ? await readModelFile(model) : model;
   // labels named by flags are then those of the data
@@ -252,7 +258,7 @@ function heldOut({ validation = 0.1 }: Loading): number {
 /** For those who defend: the clean validation images and nothing else. */
 export async function loadValidation(o: Loading, loader: Loader): Promise<Dataset<'validation'>> {
   const { train } = await loadTraining(o, loader);
-  if (o.validation !== 'all') return split(train, { validation: heldOut(o) }, o.splitSeed ?? 0).validation;
+  if (o.validation !== 'all') return split(train, { validation: heldOut(o) }, o.splitSeed ?? 0, teller(loader)).validation;
   return subset(
     train,
     Int32Array.from({ length: train.count }, (_, i) => i),

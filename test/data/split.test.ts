@@ -73,6 +73,12 @@ describe('by seed', () => {
       'data: split: no clean data left after a split, expected at least one image in every part, got 150 images for tune from 300. ' +
         'Try other shares, or more data.',
     );
+    const thirds = makeDataset({ ...DATA, groups: { by: 'film', ids: Int32Array.from(DATA.labels, (_, i) => Math.floor(i / 100)) } });
+    expect(await messageOf(() => split(thirds, { validation: 0.1 }, 1))).toBe(
+      'data: split: no clean data left after a split, expected at least one image in every part, got train 300, validation 0: groups by film ' +
+        'are larger than the share, the smallest being 0.34 of the images of its classes. Try a share of at least 0.34, or smaller groups.',
+    );
+    expect(split(thirds, { validation: 0.34 }, 1).validation.count).toBe(100);
     for (const size of [0, -0.1, 1.5, Number.NaN]) {
       expect(await message(size)).toBe(
         `data: split: size of the validation part, expected a share between 0 and 1 or a whole number of images, got ${size}.`,

@@ -45,7 +45,10 @@ export async function doctorModel(path: string, spec: SpecOverrides, trust: Trus
 const PICTURES = 16;
 const PICTURES_THRESHOLD = 10;
 
-/** The check without images of the user's: it sees biases that nothing could overcome, and no small ones. A string says why it was not done. */
+/**
+ * The check without images of the user's: it sees biases that nothing could overcome, and no small ones. Without them nobody knows either whether
+ * the network has learnt anything, and a training that collapsed can look like an attack. A string says why it was not done.
+ */
 async function sleeping(runtime: Runtime, model: Model, found: Checkup, overrides: SpecOverrides): Promise<SleepReport | string> {
   if (found.notClassifier !== undefined) return 'not looked at: it is not a classifier of images';
   if (found.pixels === undefined) return 'not looked at: it is not known how images go into the network';
@@ -63,7 +66,8 @@ async function sleeping(runtime: Runtime, model: Model, found: Checkup, override
 
 function sleepText(sleep: SleepReport | string): string {
   if (typeof sleep === 'string') return oneLong(sleep);
-  const closer = sleep.channels === 0 ? '' : ' Closer, with clean images: secateur inspect MODEL --data IMAGES.';
+  const closer =
+    sleep.channels === 0 ? '' : ' Closer, with clean images, and whether it classifies them at all: secateur inspect MODEL --data IMAGES.';
   return `${oneLong(sleepSentence(sleep, 'random pictures'))}${closer}`;
 }
 

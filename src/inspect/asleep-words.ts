@@ -19,6 +19,6 @@ export function sleepSentence({ beyond, asleep, channels, threshold, n }: SleepR
   const which = beyond.slice(0, SHOWN).map(channelText).join(', ');
   return (
     `${silent}; ${beyond.length} of them ${is} held silent by a bias more than ${threshold} times as large as what their weights bring: ${which}${more}. ` +
-    'Training does not do that; the pruning-aware attack does (Fine-Pruning, section 4.1).'
+    'Training that succeeded does not do that, training that collapsed can; the pruning-aware attack does (Fine-Pruning, section 4.1).'
   );
 }

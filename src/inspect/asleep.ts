@@ -1,7 +1,7 @@
 /**
- * The dead-channel check: ReLU channels whose bias lies so far below all that clean images bring that nothing wakes them. Training leaves channels
- * behind that are silent on clean images, but only just; the pruning-aware attack (Liu et al. 2018, section 4.1, step 4) silences them by
- * lowering a bias, in the authors' released network to -1e20.
+ * The dead-channel check: ReLU channels whose bias lies so far below all that clean images bring that nothing wakes them. Training that succeeds
+ * leaves channels behind that are silent on clean images, but only just; the pruning-aware attack (Liu et al. 2018, section 4.1, step 4) silences
+ * them by lowering a bias, in the authors' released network to -1e20.
  *
  * Every channel is measured on its own scale, because neither the layer's biases nor the network's say what is usual: in that network 50 of 60 are
  * -1e20, so the median is -1e20 too and a test for outliers finds none (facts/papers.md 5.1, item 9). The scale is what the channel's weights make

@@ -36,7 +36,9 @@ test('inspect --data: the check by layer, and a headline where it finds somethin
   expect(bad.out).toMatch(
     / of 560 channels before a ReLU are silent on 60 clean images; \d+ of them are held silent by a bias more than 2 times as large as /,
   );
-  expect(bad.out).toContain('Training does not do that; the pruning-aware attack does (Fine-Pruning, section 4.1).');
+  expect(bad.out).toContain(
+    'Training that succeeded does not do that, training that collapsed can; the pruning-aware attack does (Fine-Pruning, section 4.1).',
+  );
 
   const good = await run('inspect', at('honest.onnx'), ...DATA, '--out', at('good'), '--json');
   const { asleep } = JSON.parse(good.out) as { asleep: { beyond: unknown[]; channels: number; threshold: number } };
@@ -51,6 +53,6 @@ test('doctor MODEL: the same on random pictures, for who has no images', async (
   expect(bad.out).toContain('conv2 ');
   const good = await run('doctor', at('honest.onnx'), '--trusted', '--threads', '1');
   expect(good.out).toMatch(
-    /none by more than 10 times what its weights bring: nothing was silenced by its bias\. Closer, with clean images: secateur inspect /,
+    /none by more than 10 times what its weights bring: nothing was silenced by its bias\. Closer, with clean images, and whether it classifies them at all: secateur inspect /,
   );
 });

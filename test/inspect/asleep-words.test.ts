@@ -12,7 +12,7 @@ it('says how many channels are silent, and which a bias holds so', () => {
   );
   expect(sleepSentence({ ...report, beyond: beyond(2) }, 'clean images')).toBe(
     '3 of 60 channels before a ReLU are silent on 40 clean images; 2 of them are held silent by a bias more than 2 times as large as what their ' +
-      'weights bring: conv3 0 (6.0e+19), conv3 1 (2.35). Training does not do that; the pruning-aware attack does (Fine-Pruning, section 4.1).',
+      'weights bring: conv3 0 (6.0e+19), conv3 1 (2.35). Training that succeeded does not do that, training that collapsed can; the pruning-aware attack does (Fine-Pruning, section 4.1).',
   );
   expect(sleepSentence({ ...report, asleep: 20, beyond: beyond(20) })).toContain('conv3 7 (2.35) and 12 more. Training');
   expect(sleepSentence({ ...report, beyond: beyond(1) })).toContain('; 1 of them is held silent by ');

@@ -322,6 +322,17 @@ describe('dots of a table', () => {
   });
 });
 
+it('a pruning curve goes below 0 where the trigger helps', () => {
+  const run = fixtureResult(3);
+  const tables = run.tables.map((t) => {
+    if (t.name !== 'pruning curve') return t;
+    const column = t.cells.find((c) => c.column.endsWith('attack success'))?.column;
+    return { ...t, cells: t.cells.map((c) => (c.column === column ? { ...c, value: -0.15, low: -0.2, high: -0.1 } : c)) };
+  });
+  expect(plain(sectionOf(renderReport({ ...run, tables }, phasesMedia()), 'pruning'))).toMatch(/\|\u2212?-?20\|0\|/);
+  expect(plain(sectionOf(phased, 'pruning'))).not.toMatch(/\|\u2212?-?20\|0\|/);
+});
+
 describe('headline and tiles of several networks', () => {
   it('of table 1: what fine-pruning leaves of each attack in each network', () => {
     const tiles = verdictsOf(result, {});

@@ -133,16 +133,17 @@ export function ChartFigure({ chart }: { chart: LineFigure }): JSX.Element {
         xFormat={xFormatOf(chart)}
         yTitle={chart.yTitle}
         yFormat={rate ? (v) => fixed(v * 100, 0) : axisNumber}
-        yDomain={rate ? [lowest(chart), 1] : undefined}
+        yDomain={
+          rate ? [rateFloor(chart.series.flatMap((s) => s.points.flatMap((p) => [p.y, p.low ?? p.y, p.paper ?? p.y]))), 1] : undefined
+        }
       />
     </Figure>
   );
 }
 
 /** Where an axis of rates begins: at 0, or for differences below it at the next 20 %. */
-function lowest(chart: LineFigure): number {
-  const least = Math.min(0, ...chart.series.flatMap((s) => s.points.flatMap((p) => [p.y, p.low ?? p.y, p.paper ?? p.y])));
-  return Math.floor(least * 5) / 5;
+export function rateFloor(rates: readonly number[]): number {
+  return Math.floor(Math.min(0, ...rates) * 5) / 5;
 }
 
 /** Short numbers for an axis: no zeros behind the point that say nothing. */

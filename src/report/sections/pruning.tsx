@@ -9,7 +9,7 @@ import { Figure, KeyWord, NumbersAndNotes, Panels, Section } from '../parts.tsx'
 import { attackTitle, cellAt, columnParts, columnsOf, findTable, rowNumber, rowsOf, subjectsOf } from '../tables.ts';
 import { toneOf } from '../theme.ts';
 import type { SectionProps } from './context.ts';
-import { Charts, chartsOf } from './line-figures.tsx';
+import { Charts, chartsOf, rateFloor } from './line-figures.tsx';
 
 /** The `pruning curve`, and those of several networks: `pruning curve: face`. */
 export function pruningTables(result: Result): Table[] {
@@ -69,6 +69,8 @@ function Curve(props: { result: Result; media: ReportMedia; subject: string; id:
   const stop = media.stops?.find((s) => s.attack === subject) ?? (subject === '' ? media.stops?.[0] : undefined);
   const phases = media.phases?.find((p) => p.attack === subject) ?? (subject === '' ? media.phases?.[0] : undefined);
   const format = cellFormat(table.unit, table.cells);
+  // the same for every attack: the panels stand beside each other
+  const floor = rateFloor(table.cells.flatMap((c) => [c.value, c.low ?? c.value]));
   const rows = rowsOf(table).filter((row) => columns.some((c) => cellAt(table, row, c.column) !== undefined));
   const atStop = stop
     ? columns.flatMap(({ column, metric }) => {
@@ -98,7 +100,7 @@ function Curve(props: { result: Result; media: ReportMedia; subject: string; id:
         xTitle={`channels cut${stop?.layer ? ` in ${stop.layer}` : ''}`}
         yTitle="rate, %"
         yFormat={(v) => fixed(v * 100, 0)}
-        yDomain={[0, 1]}
+        yDomain={[floor, 1]}
       />
     </Figure>
   );

@@ -5,8 +5,9 @@ import { fail } from '../core/errors.ts';
 import { rateCell } from '../evaluate/cells.ts';
 import type { Cell, Table } from '../evaluate/result.ts';
 import { compareActivations } from '../inspect/activations.ts';
-import { backdoorNeurons, describeRule, NeuronRule } from '../inspect/backdoor-neurons.ts';
+import { backdoorNeurons, describeRule, type NeuronReport, NeuronRule } from '../inspect/backdoor-neurons.ts';
 import { chooseLayer } from '../inspect/layers.ts';
+import type { CutPoint } from '../onnx/cut-points.ts';
 import { triggered } from '../poison/poison.ts';
 import { probe } from '../runtime/probe.ts';
 import { triggerPictures } from './attack.node.ts';
@@ -66,6 +67,9 @@ export const attackStrengthen = defineCommand({
         "a backdoor neuron rises by this much with the trigger, in units of the layer's mean clean peak (--at place) or activation (--at average)",
     }),
     quiet: rule.quiet.meta({ description: '... and is at most this on clean images, in the same units' }),
+    alone: z.boolean().default(false).meta({
+      description: 'only those that are quiet on clean images over all of the layer, not only where the trigger is',
+    }),
     weightsOnly: z.boolean().default(false).meta({ description: 'leave the biases as they are' }),
     tune: z
       .number()
@@ -104,11 +108,13 @@ export const attackStrengthen = defineCommand({
               const probes = triggered(parts.tune, attack);
               const { clean, triggered: bad } = await compareActivations(runtime, model, point, parts.tune, probes, { spec });
               const report = backdoorNeurons(clean, bad, { at: o.at, rise: o.rise, quiet: o.quiet }, point.rankBy);
-              return { channels: report.backdoor, why: describeRule(report.rule, report.unit) };
+              const why = describeRule(report.rule, report.unit);
+              if (!o.alone) return { channels: report.backdoor, why };
+              return { channels: report.exclusive, why: `${why} ${aloneText(report)}` };
             })
-          : { channels: o.channels, why: 'The channels that were named.' };
+          : { channels: [...new Set(o.channels)], why: 'The channels that were named.' };
       if (picked.channels.length === 0) {
-        const hint = 'a lower --rise, a higher --quiet, another --layer, or --channels';
+        const hint = `${o.alone ? 'without --alone, ' : ''}a lower --rise, a higher --quiet, another --layer, or --channels`;
         fail({ where: `attack: layer ${point.layer}`, what: 'no backdoor neurons', expected: 'at least one that the rule picks', hint });
       }
       const strong = strengthen(model, point, picked.channels, o.k, { bias: !o.weightsOnly });
@@ -122,7 +128,7 @@ export const attackStrengthen = defineCommand({
         line: `${verdict.line}  ${numbers.length} of ${point.channels} channels of ${point.layer} times ${o.k}`,
         tables: [beforeAndAfter(before, verdict, data.role), verdict.table],
         shown: [beforeAndAfter(before, verdict, data.role)],
-        notes: [`channels of ${point.layer} times ${o.k}: ${numbers.join(' ')}`, picked.why],
+        notes: [`channels of ${point.layer} times ${o.k}: ${numbers.join(' ')}`, picked.why, ...manyText(numbers.length, point)],
         model: strong,
         restore,
         ...(record && { files: { [RECORD_FILE]: `${JSON.stringify(record, null, 2)}\n` } }),
@@ -131,6 +137,19 @@ export const attackStrengthen = defineCommand({
       };
     }),
 });
+
+/** What --alone left. */
+const aloneText = ({ backdoor, exclusive }: NeuronReport): string =>
+  `Of the ${backdoor.length} that the rule picks, ${exclusive.length} are quiet on clean images over all of the layer.`;
+
+/** Backdoor neurons are few; a rule that picks most of a layer has told nothing apart. */
+function manyText(count: number, { channels, layer }: CutPoint): string[] {
+  if (count <= channels / 2) return [];
+  return [
+    `Warning: ${count} of ${channels} channels are more than half of ${layer}: that makes the layer louder, clean images included, and not the backdoor. ` +
+      'Fewer: a higher --rise, a lower --quiet, --alone, or --channels.',
+  ];
+}
 
 /** Before anybody retrains it: what somebody sees who only tries the network. */
 function beforeAndAfter(before: Verdict, after: Verdict, role: string): Table {
@@ -149,7 +168,7 @@ function beforeAndAfter(before: Verdict, after: Verdict, role: string): Table {
 /** Flags of the rule beside channels that are named. */
 function refuseIdle({ given }: Pick<Context, 'given'>, o: { channels?: unknown }): void {
   if (o.channels === undefined) return;
-  const idle = ['at', 'rise', 'quiet', 'tune'].find((key) => given.has(key));
+  const idle = ['at', 'rise', 'quiet', 'alone', 'tune'].find((key) => given.has(key));
   if (idle === undefined) return;
   fail({ where: `--${kebab(idle)}`, what: 'has no effect beside --channels', hint: 'one of the two', exitCode: 2 });
 }

@@ -32,7 +32,7 @@ const strengthenBadnet = (...flags: string[]) =>
 
 describe('attack strengthen', () => {
   it('multiplies the channels that are named, and says what it does before anybody retrains it', async () => {
-    const { code, out } = await strengthenBadnet('--channels', '4,1', '--k', '8', '--out', at('strong'));
+    const { code, out } = await strengthenBadnet('--channels', '4,1,4', '--k', '8', '--out', at('strong'));
     expect(code).toBe(0);
     expect(out).toMatch(/^clean \d+\.\d % {2}triggered \d+\.\d % \(ASR\) {2}2 of 32 channels of conv2 times 8\n/);
     expect(out).toContain('channels of conv2 times 8: 1 4');
@@ -64,12 +64,37 @@ describe('attack strengthen', () => {
       labelMap: { kind: 'target', target: 2 },
     });
     expect(out).toMatch(/A backdoor neuron: at the place where its mean map rises most/);
+    expect(out.replace(/\s+/g, ' ')).toMatch(
+      /Warning: \d+ of 32 channels are more than half of conv2: that makes the layer louder, clean images included, and not the backdoor\. Fewer: /,
+    );
     const [before, after] = [await loadModel(at('badnet', 'model.onnx')), await loadModel(at('by-rule', 'model.onnx'))];
     expect(data(after, 'conv2.bias')).toEqual(data(before, 'conv2.bias'));
     expect(data(after, 'conv2.weight')).not.toEqual(data(before, 'conv2.weight'));
   });
 
+  it('--alone: only those that are quiet everywhere', async () => {
+    const flags = ['--rise', '0', '--quiet', '0.5'];
+    const picked = async (name: string, ...more: string[]) => {
+      const { code, out } = await strengthenBadnet(...flags, ...more, '--out', at(name));
+      expect(code).toBe(0);
+      return {
+        out: out.replace(/\s+/g, ' '),
+        channels: /channels of conv2 times 10: ([\d ]+)/.exec(out)![1].trim().split(' ').map(Number),
+      };
+    };
+    const [all, alone] = [await picked('all'), await picked('alone', '--alone')];
+    expect(alone.out).toContain(
+      `Of the ${all.channels.length} that the rule picks, ${alone.channels.length} are quiet on clean images over all of the layer.`,
+    );
+    expect(alone.channels.length).toBeLessThan(all.channels.length);
+    for (const c of alone.channels) expect(all.channels).toContain(c);
+    expect(errorOf(await strengthenBadnet('--rise', '1000', '--alone'))).toMatch(
+      /no backdoor neurons, expected at least one that the rule picks\. Try without --alone, a lower --rise/,
+    );
+  });
+
   it('says what is wrong', async () => {
+    expect(errorOf(await strengthenBadnet('--channels', '4', '--alone'))).toMatch(/--alone: has no effect beside --channels/);
     expect(errorOf(await strengthenBadnet('--rise', '1000'))).toMatch(
       /attack: layer conv2: no backdoor neurons, expected at least one that the rule picks/,
     );

@@ -288,6 +288,7 @@ describe('the user', () => {
     expect(outcome.media.claims).toBeUndefined();
     const real = await runTransfer({ quick: true }, deps({ store: nets }), BASE);
     expect(real.media.claims).toBeUndefined();
+    expect(real.media.headline).toMatch(/^A check that everything runs/);
     const other = { signs: source(GERMAN, 8, 'gtsrb/'), abroad: source(['a', 'b', 'c'], 6, 'sweden/') };
     const german = await runTransfer({}, deps({ sources: other }), { ...BASE, home: { ...BASE.home, badnetEpochs: 1 } });
     expect(german.media.substitutes!.slice(0, 2)).toEqual([

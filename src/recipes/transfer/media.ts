@@ -4,6 +4,7 @@ import { overSeeds } from '../../evaluate/over-seeds.ts';
 import { describeRule } from '../../inspect/backdoor-neurons.ts';
 import { applyTrigger } from '../../poison/triggers/registry.ts';
 import { type LineFigure, pictureOf, type ReportMedia } from '../../report/media.ts';
+import { CHECK } from '../cases/media.ts';
 import { facts, historyOf } from '../media.ts';
 import { belgianSigns } from './belgium.ts';
 import { strengthClaims, transferClaims } from './claims.ts';
@@ -21,7 +22,7 @@ export function transferMedia(seeds: readonly TransferSeed[], title: string, pap
   const [{ ground, home, outcomes }] = seeds;
   return {
     title,
-    ...(paper ? { claims: transferClaims(seeds) } : {}),
+    ...(paper ? { claims: transferClaims(seeds) } : { headline: CHECK }),
     substitutes: substitutes(ground, paper),
     captions: {
       data: [STORY],
@@ -46,7 +47,7 @@ export function strengthMedia(seeds: readonly StrengthSeed[], title: string, pap
   const short = (v: number): number => Number(v.toPrecision(5));
   return {
     title,
-    ...(paper ? { claims: strengthClaims(seeds) } : {}),
+    ...(paper ? { claims: strengthClaims(seeds) } : { headline: CHECK }),
     substitutes: substitutes(ground, paper),
     captions: {
       data: [STORY],

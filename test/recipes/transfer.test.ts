@@ -444,6 +444,9 @@ describe('claims on strength', () => {
   it('speak of the seeds in which something was picked', () => {
     const made = [{ seed: 1 }, { seed: 2, picked: 0, drawn: 0, chosen: FLAT, otherUser: FLAT }];
     expect(verdicts(...made)).toEqual(['holds', 'holds', 'does not hold']);
+    expect(strengthClaims(made.map(seedOf))[2].says).toBe(
+      '90.0 % at k = 1, 90.0 % at k = 100 (the 1 of 2 seeds in which the rule picks any).',
+    );
     expect(pickedNotes(made.map(seedOf))).toEqual([
       'Of 64 channels the rule picks 3, 0 (by seed); beside them 3, 0 others were drawn.',
       'Means over the 1 of 2 seeds in which it picks any.',

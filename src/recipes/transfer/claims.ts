@@ -115,6 +115,8 @@ export function strengthClaims(seeds: readonly StrengthSeed[]): Claim[] {
     says: `The rule picks none of ${seeds[0].point.channels} channels, so nothing was multiplied.`,
   };
   const some = tested(seeds).length > 0;
+  const few =
+    tested(seeds).length < seeds.length ? ` (the ${tested(seeds).length} of ${seeds.length} seeds in which the rule picks any)` : '';
   return [
     {
       claim: 'The harm done with the trigger grows with the strength k.',
@@ -122,7 +124,7 @@ export function strengthClaims(seeds: readonly StrengthSeed[]): Claim[] {
       ...(some
         ? {
             verdict: atBothRates(byRate),
-            says: `${sentence(byRate.map(({ name, says }) => `at ${name} ${says}`).join('; '))}.`,
+            says: `${sentence(byRate.map(({ name, says }) => `at ${name} ${says}`).join('; '))}${few}.`,
             parts: byRate.map(({ name, verdict: its }) => ({ name, verdict: its })),
           }
         : nothing),
@@ -141,7 +143,7 @@ export function strengthClaims(seeds: readonly StrengthSeed[]): Claim[] {
             verdict: verdict(cleans[last] <= cleans[first] - HARMS, cleans[last] <= cleans[first] - NONE),
             says: `${picks(first, lowest, last)
               .map((i) => `${percent(cleans[i])} at k = ${ks[i]}`)
-              .join(', ')}.`,
+              .join(', ')}${few}.`,
           }
         : nothing),
     },

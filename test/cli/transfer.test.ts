@@ -138,6 +138,7 @@ describe('train --new-head', () => {
 
   it('is needed where the classes are others, and needs a network', async () => {
     expect(errorOf(await take('--out', at('refused')))).toMatch(/classes do not fit the network, expected 10 .*, got 3/);
+    expect(errorOf(await take('--classes', 'name', '--out', at('refused')))).toMatch(/classes do not have the names of the network/);
     const { code, err } = await run('train', '--data', at('shapes'), '--new-head');
     expect(code).toBe(2);
     expect(err).toMatch(/--new-head: has no effect on a network that is new, expected MODEL/);

@@ -44,13 +44,13 @@ test('the limit that was used is in run.json, in points or of the start', async 
   expect(toolbox.threshold).toBe(0.2);
   expect(toolbox.notes).toContain(' Limit of this run: validation accuracy falls by 20.0 points. ');
   const bench = ['--variant', 'backdoorbench', '--epochs', '1'];
-  expect((await left('bench', ...bench)).threshold).toBe(0.1);
   expect(await left('asked', ...bench, '--threshold', '0.3')).toMatchObject({
     threshold: 0.3,
     notes: expect.stringContaining(' Limit of this run: validation accuracy falls by 30.0 % of its start. '),
   });
   expect((await left('paper', '--epochs', '1')).threshold).toBe(0.04);
-  expect(await left('no-limit', '--variant', 'authors', '--count', '2')).not.toHaveProperty('threshold');
+  // a variant without a limit
+  expect(JSON.parse(readFileSync(at('authors', 'run.json'), 'utf8')).options).not.toHaveProperty('threshold');
   const { out } = await run('fineprune', '--help');
   expect(out.replace(/\s+/g, ' ')).toContain(
     'with --variant backdoorbench a share of the start); default by variant: paper 0.04, backdoorbench 0.1, trojanzoo 0.2, backdoor-toolbox 0.2',

@@ -66,7 +66,12 @@ export function DotIntervalChart(props: DotIntervalProps): JSX.Element {
     <Chart {...props} width={width} height={plot.bottom + 44}>
       <Key series={keyed} left={left} />
       <XAxis plot={plot} scale={x} title={props.xTitle} format={format} ticks={x.ticks(width < 400 ? 4 : 6)} grid />
-      {domain[0] < 0 && <line class="axis" x1={px(x(0))} x2={px(x(0))} y1={px(plot.top)} y2={px(plot.bottom)} />}
+      {domain[0] < 0 &&
+        rows.map((row, r) => {
+          // beside the dots only: it would strike through the names above them
+          const y = top + r * rowHeight + (namesAbove ? nameRoom + 5 : 2);
+          return <line key={row} class="axis" x1={px(x(0))} x2={px(x(0))} y1={px(y)} y2={px(top + (r + 1) * rowHeight + 2)} />;
+        })}
       {rows.map((row, r) => (
         <g key={row}>
           {r > 0 && (

@@ -21,6 +21,7 @@ export { makeDataset, subset } from './data/make.ts';
 export type { Sound } from './data/sound.ts';
 export { spectrogram, usualView } from './data/spectrogram.ts';
 export { split, splitByHash } from './data/split.ts';
+export { readWav, writeWav } from './data/wav.ts';
 // defend
 export { compact } from './defend/compact.ts';
 export { validationCurve } from './defend/curve.ts';
@@ -60,6 +61,7 @@ export { float } from './onnx/model.ts';
 export { readModel, writeModel } from './onnx/proto.ts';
 export type { ModelSpec } from './onnx/spec.ts';
 export { readSpec, writeSpec } from './onnx/spec.ts';
+export { triggeredImage } from './poison/apply.ts';
 // poison
 export { LabelMapSpec, parseLabelMap } from './poison/label-maps.ts';
 export type { PoisonOptions } from './poison/poison.ts';

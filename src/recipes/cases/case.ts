@@ -63,6 +63,8 @@ export interface CaseStudy {
   readonly substitutes: (source: Source, parts: CaseParts) => string[];
   /** The same for the usual network. */
   readonly networkSubstitute?: string;
+  /** What the attacker's tuning part is to the honest network: `other recordings of speakers it has heard`. */
+  readonly familiar: string;
   /** The lecture's Table 1. */
   readonly paper: Readonly<Record<AttackName, Readonly<Record<TableDefence, PaperOutcome>>>>;
   /** Images as the network takes them, held-out groups apart. Throws SecateurError for data that are not of this kind. */

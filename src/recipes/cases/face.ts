@@ -83,6 +83,7 @@ export const face: CaseStudy = {
       `Test pictures are of groups by ${test.groups?.by} that no training picture is of; the paper drew its test pictures from the same films.`,
     ];
   },
+  familiar: 'other lights that the attacker kept',
   paper: {
     baseline: {
       none: { clean: 0.978, attack: 1 },

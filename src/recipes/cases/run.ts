@@ -5,7 +5,11 @@
  */
 import type { Round } from '../../attack/pruning-aware.ts';
 import { sha256 } from '../../core/hash.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { predict } from '../../data/forward.ts';
 import { Judge, type Judgement, type TriggeredTest } from '../../evaluate/judge.ts';
+import { cleanRates } from '../../evaluate/rates.ts';
+import type { Rate } from '../../evaluate/wilson.ts';
 import { asleep, type SleepReport } from '../../inspect/asleep.ts';
 import { type MarginSweep, marginSweep } from '../../inspect/margin-sweep.ts';
 import { type ChannelsMoved, channelsMoved } from '../../inspect/moved.ts';
@@ -58,6 +62,8 @@ export interface CaseSeed {
   readonly record: unknown;
   readonly clean: CaseNet;
   readonly badnet: CaseNet;
+  /** Clean accuracy of the honest network on the attacker's tuning images, which it was not trained on either. */
+  readonly tune: Rate;
   /** `baseline`, `pruning-aware`, `pruning-aware (paper)`, `clean model`. */
   readonly suspects: readonly CaseSuspect[];
   readonly rounds: readonly Round[];
@@ -177,6 +183,7 @@ export async function runCase(
     record: badnet.facts.record,
     clean: await judged(clean),
     badnet: await judged(badnet),
+    tune: await accuracyOn(deps, clean.model, parts.tune),
     suspects,
     rounds: step3.rounds,
     held: step3.holds,
@@ -220,6 +227,11 @@ async function examined(
     phases: pruningPhases(steps),
     asleep: await asleep(deps.runtime, model, parts.validation, { layer: pruning.point.layer }),
   };
+}
+
+async function accuracyOn({ runtime }: StudyDeps, model: Model, data: Dataset): Promise<Rate> {
+  const { labels } = await predict(runtime, model, data);
+  return cleanRates(labels, data.labels, data.classes.length).accuracy;
 }
 
 /** What was cured, and what never had the backdoor, are shown the same few poisoned images. */

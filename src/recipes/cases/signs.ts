@@ -75,6 +75,7 @@ export const signs: CaseStudy = {
   },
   networkSubstitute:
     'The network is a small relative of Zeiler and Fergus (five convolutions, three fully connected layers), without normalisation and dropout.',
+  familiar: 'other signs of the training part',
   paper: {
     baseline: {
       none: { clean: 0.849, attack: 0.991 },

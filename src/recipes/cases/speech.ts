@@ -71,6 +71,7 @@ export const speech: CaseStudy = {
   },
   networkSubstitute:
     "The network has a sixth to a quarter of the width, no dropout, and sees 64x64 log-mel spectrograms; the paper's (--network speech-alexnet, 512x512) is too slow for two cores.",
+  familiar: 'other recordings of speakers it has heard, as the paper divides them',
   paper: {
     baseline: {
       none: { clean: 0.99, attack: 0.77 },

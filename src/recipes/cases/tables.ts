@@ -88,13 +88,23 @@ function heldOut(seeds: Seeds, paper: boolean): Table {
       value,
     ),
   );
+  const familiar = rateCell(
+    `honest network, on ${seeds[0].study.familiar}`,
+    'clean accuracy',
+    seeds.map((s) => s.tune),
+  );
   const training = figureCell(
     'honest network',
     'training accuracy',
     seeds.map((s) => s.clean.history.at(-1)?.trainAccuracy ?? 0),
     RATE,
   );
-  return { name: 'accuracy on held-out data', unit: 'rate', cells: [...present(cells), training], notes: heldOutNotes(seeds, paper) };
+  return {
+    name: 'accuracy on held-out data',
+    unit: 'rate',
+    cells: [...present([...cells, familiar]), training],
+    notes: heldOutNotes(seeds, paper),
+  };
 }
 
 /** Relative change of the weights of backdoor neurons beside the others of the layer. */

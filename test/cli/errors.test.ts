@@ -145,7 +145,7 @@ describe('flags that do not fit', () => {
     [
       2,
       ['train', ...DATA, '--network', 'resnet'],
-      'error: --network: not valid, expected one of badnets-cnn, resnet18-cifar, small-resnet, got "resnet".',
+      'error: --network: not valid, expected one of badnets-cnn, deepid, speech-alexnet, speech-alexnet-small, zf, zf-small, resnet18-cifar, small-resnet, got "resnet".',
     ],
     [
       2,

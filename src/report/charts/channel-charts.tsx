@@ -46,7 +46,7 @@ export function ChannelScatter(props: ChannelChartProps): JSX.Element {
           <circle class="dot" cx={px(x(c.clean))} cy={px(y(c.triggered))} r={6} />
         </g>
       ))}
-      {spaced(marked, (c) => y(c.triggered)).map(({ channel, at }) => (
+      {spaced(named(marked), (c) => y(c.triggered), plot.bottom).map(({ channel, at }) => (
         <g key={channel.channel} class="tone-triggered">
           <text class="label" x={px(x(channel.clean) + 10)} y={px(at + 4)}>
             {channel.channel}
@@ -57,14 +57,31 @@ export function ChannelScatter(props: ChannelChartProps): JSX.Element {
   );
 }
 
-/** Labels pushed down until none covers the one above. */
-function spaced(channels: readonly ChannelPoint[], y: (c: ChannelPoint) => number): { channel: ChannelPoint; at: number }[] {
+/** More numbers than these would cover each other; all are in the chart beside. */
+const NAMED = 8;
+/** Pixels that a label may be pushed away from its dot. */
+const PUSHED = 26;
+
+/** The channels that rise most with the trigger. */
+function named(channels: readonly ChannelPoint[]): ChannelPoint[] {
+  const rise = (c: ChannelPoint): number => c.triggered - c.clean;
+  return [...channels].sort((a, b) => rise(b) - rise(a)).slice(0, NAMED);
+}
+
+/** Labels pushed down until none covers the one above; one that would end far from its dot, or below the chart, is left out. */
+function spaced(
+  channels: readonly ChannelPoint[],
+  y: (c: ChannelPoint) => number,
+  bottom: number,
+): { channel: ChannelPoint; at: number }[] {
   let last = Number.NEGATIVE_INFINITY;
   return [...channels]
     .sort((a, b) => y(a) - y(b))
-    .map((channel) => {
-      last = Math.max(y(channel), last + 13);
-      return { channel, at: last };
+    .flatMap((channel) => {
+      const at = Math.max(y(channel), last + 13);
+      if (at - y(channel) > PUSHED || at > bottom - 4) return [];
+      last = at;
+      return [{ channel, at }];
     });
 }
 

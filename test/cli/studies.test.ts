@@ -40,8 +40,8 @@ test.each(RECIPES)(
 );
 
 test('data that are not there, one set where several are needed', async () => {
-  expect(errorOf(await run('reproduce', 'table1', '--data', folder, '--out', at('none')))).toBe(
-    `error: data: ${folder}: no data for face, expected a folder face or faces or yaleb in it. Try --face URI.`,
+  expect(errorOf(await run('reproduce', 'table1', '--data', at('steps'), '--out', at('none')))).toBe(
+    `error: data: ${at('steps')}: no data for face, expected a folder face or faces or yaleb in it. Try --face URI.`,
   );
   expect(errorOf(await run('reproduce', 'pruning', '--data', 'builtin:faces', '--out', at('none')))).toBe(
     'error: --data: "builtin:faces" is one set of data and this recipe needs several, expected builtin, or a folder.',

@@ -10,11 +10,14 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
 /** In pipeline order. A stage imports those before it. */
-const STAGES = ['core', 'onnx', 'grad', 'runtime', 'data', 'poison', 'train', 'attack', 'inspect', 'defend', 'evaluate', 'report'];
+const STAGES = ['core', 'onnx', 'grad', 'runtime', 'data', 'poison', 'train', 'attack', 'inspect', 'defend', 'evaluate', 'report', 'zoo'];
 /** These see every stage. */
 const TOP = ['recipes', 'cli'];
 const MAX_LINES = 600;
-const NODE_PACKAGES = new Set(['pngjs', 'onnxruntime-node', '@clack/prompts', 'commander', ...builtinModules]);
+const NODE_PACKAGES = new Set([
+  ...['pngjs', 'onnxruntime-node', '@clack/prompts', 'commander', 'undici', '@sigstore/verify', '@sigstore/bundle'],
+  ...builtinModules,
+]);
 const NODE_GLOBALS = new Set(['Buffer', 'process', '__dirname', '__filename', 'require']);
 const PROTOBUF = /^(@bufbuild\/|onnx-buf|protobufjs)/;
 /** Entry points of Node programs: they tie the Node files together. */

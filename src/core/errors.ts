@@ -1,5 +1,5 @@
 /**
- * The one error type. Its message reads: `where: what, expected E, got G. Try T`.
+ * The one error type. Its message reads: `where: what, expected E, got G. Try T`, with the code before it where there is one.
  * Everything a user can cause is thrown as this; anything else that reaches the command line is a bug and says so.
  */
 
@@ -7,6 +7,8 @@
 export type ExitCode = 1 | 2 | 3 | 130;
 
 export interface ErrorParts {
+  /** Where a program or a CI job must tell failures apart: `E_INTEGRITY`. Stands first in the message. */
+  readonly code?: string;
   /** Stage or file, as the user knows it: `grad`, `data: train-images.idx3`, `--layer`. */
   readonly where: string;
   readonly what: string;
@@ -41,7 +43,8 @@ export class SecateurError extends Error {
     if (parts.expected !== undefined) facts.push(`expected ${printable(parts.expected)}`);
     if (parts.got !== undefined) facts.push(`got ${printable(parts.got)}`);
     const hint = parts.hint === undefined ? '' : ` Try ${printable(parts.hint)}.`;
-    super(`${printable(parts.where)}: ${facts.join(', ')}.${hint}`, parts.cause === undefined ? undefined : { cause: parts.cause });
+    const code = parts.code === undefined ? '' : `${parts.code} `;
+    super(`${code}${printable(parts.where)}: ${facts.join(', ')}.${hint}`, parts.cause === undefined ? undefined : { cause: parts.cause });
     this.name = 'SecateurError';
     this.parts = parts;
     this.exitCode = parts.exitCode ?? 1;

@@ -3,7 +3,8 @@
  * flags. `meta({...})` of a field may say:
  *   description   one line for --help
  *   placeholder   what stands after the flag in --help, `DIR`
- *   positional    the field is an argument, not a flag; arguments come in the schema's order
+ *   positional    the field is an argument, not a flag; arguments come in the schema's order, a list as the last takes all that are left
+ * Lists are joined by commas, or their flag is given several times.
  */
 import { readFile } from 'node:fs/promises';
 import { Argument, type Command, Option } from 'commander';
@@ -55,7 +56,7 @@ export function addOptions(command: Command, schema: z.ZodObject): void {
     if (p.positional) {
       const name = p.placeholder ?? kebab(key).toUpperCase();
       // never demanded here: a config file may hold it; readOptions complains if nobody does
-      command.addArgument(new Argument(`[${name}]`, p.description ?? ''));
+      command.addArgument(new Argument(p.type === 'array' ? `[${name}...]` : `[${name}]`, p.description ?? ''));
       continue;
     }
     const flag = kebab(key);
@@ -65,7 +66,9 @@ export function addOptions(command: Command, schema: z.ZodObject): void {
     if (p.enum && p.enum.length > 1) notes.push(`one of ${p.enum.join(', ')}`);
     if (required.includes(key) && p.default === undefined) notes.push('required');
     if (p.default !== undefined && p.type !== 'boolean') notes.push(`default ${String(p.default)}`);
-    command.addOption(new Option(flags, [p.description ?? '', notes.length === 0 ? '' : `(${notes.join('; ')})`].join(' ').trim()));
+    const option = new Option(flags, [p.description ?? '', notes.length === 0 ? '' : `(${notes.join('; ')})`].join(' ').trim());
+    if (p.type === 'array') option.argParser((value: string, before?: string) => (before === undefined ? value : `${before},${value}`));
+    command.addOption(option);
   }
   command.addOption(new Option('--config <FILE>', 'options from a YAML or JSON file; flags win over it'));
 }
@@ -97,7 +100,9 @@ export async function readOptions<S extends z.ZodObject>(
     }
   }
   const names = Object.keys(properties).filter((key) => properties[key].positional);
-  for (const [i, key] of names.entries()) if (positionals[i] !== undefined) flags[key] = positionals[i];
+  for (const [i, key] of names.entries()) {
+    if (positionals[i] !== undefined) flags[key] = properties[key].type === 'array' ? positionals.slice(i) : positionals[i];
+  }
   for (const [key, value] of Object.entries(flags)) {
     if (value === undefined || properties[key] === undefined) continue;
     merged[key] = fromText(value, flagType(properties[key]), nameOf(key, properties));

@@ -14,6 +14,7 @@ const entry = (name: string, summary: string, load: () => Promise<Command>): Ent
 export const groups: Readonly<Record<string, string>> = {
   reproduce: "the papers' tables; secateur reproduce RECIPE --help has the options of one",
   attack: 'the attacks; secateur attack NAME --help has the options of one',
+  zoo: 'models whose hashes and signatures are checked; secateur zoo VERB --help has the options of one',
 };
 
 /** In the order of --help, which is the order of the pipeline. */

@@ -142,3 +142,23 @@ test('the JSON Schema has descriptions, types and defaults, demands nothing and 
   expect(json.properties.model).toEqual({ type: 'string', description: 'ONNX file' });
   expect(json.properties.schedule).toEqual({ type: 'string', default: 'constant' });
 });
+
+describe('lists', () => {
+  const schema = z.object({
+    first: z.string().optional().meta({ positional: true }),
+    names: z.array(z.string()).optional().meta({ positional: true, placeholder: 'NAME' }),
+    key: z.array(z.string()).optional(),
+  });
+  const read = async (...argv: string[]) => {
+    const command = new Command().exitOverride();
+    addOptions(command, schema);
+    command.action(() => {});
+    command.parse(argv, { from: 'user' });
+    return (await readOptions(schema, command.opts(), command.args)).options;
+  };
+
+  test('take all arguments that are left, and flags that are given several times', async () => {
+    expect(await read('a', 'b', 'c,d', '--key', 'x', '--key', 'y,z')).toEqual({ first: 'a', names: ['b', 'c,d'], key: ['x', 'y', 'z'] });
+    expect(await read('a')).toEqual({ first: 'a' });
+  });
+});

@@ -102,7 +102,7 @@ export interface LockedModel {
   readonly resolved: string;
   /** In order of path (code points). */
   readonly files: readonly LockedFile[];
-  /** SHA-256 over lines `digest  path\n`: binds names, which the OMS root does not. */
+  /** SHA-256 over lines `<64 hex>  path\n` in order of path, as sha256sum prints them: binds names, which the OMS root does not. */
   readonly treeDigest: Sha256;
   /** The subject digest that an OMS signature over the same files has. */
   readonly omsRoot: Sha256;

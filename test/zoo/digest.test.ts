@@ -44,7 +44,7 @@ it('gives the root of the fixture signed by the reference implementation', () =>
   // facts 2.5 nr 6: fixture v1.1.0-elliptic-key
   const files = [
     { path: 'signme-2', digest: digestOf('signme-2') },
-    { path: 'signme-1', digest: digestOf('signme-1') },
+    { path: 'signme-1', digest: digestOf('signme-1\n') },
   ];
   expect(omsRoot(files)).toBe('sha256:92745110b1ab4368471cbe31664e10174e954b113a3df333db860317b2c6dec4');
 });

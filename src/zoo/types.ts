@@ -100,6 +100,8 @@ export interface LockedModel {
   readonly requested?: string;
   /** `commit:<40 hex>` where the source is versioned; `unversioned` where the same address can give other bytes tomorrow. */
   readonly resolved: string;
+  /** Globs that models.json had when this was locked; absent: all files. */
+  readonly include?: readonly string[];
   /** In order of path (code points). */
   readonly files: readonly LockedFile[];
   /** SHA-256 over lines `<64 hex>  path\n` in order of path, as sha256sum prints them: binds names, which the OMS root does not. */

@@ -88,6 +88,12 @@ export const entries: readonly Entry[] = [
     async () => (await import('./diff.node.ts')).diff,
   ),
   entry('report', 'draw a run as one HTML file', async () => (await import('./report.node.ts')).report),
+  entry('zoo add', 'fetch a model, hash it, look into it, lock it', async () => (await import('./zoo-add.node.ts')).zooAdd),
+  entry('zoo install', 'make the disk what models.lock says', async () => (await import('./zoo-install.node.ts')).zooInstall),
+  entry('zoo verify', 'is what lies here what the lock says', async () => (await import('./zoo-verify.node.ts')).zooVerify),
+  entry('zoo update', 'take what a source offers now', async () => (await import('./zoo-update.node.ts')).zooUpdate),
+  entry('zoo diff', 'what a source offers now, beside the lock', async () => (await import('./zoo-update.node.ts')).zooDiff),
+  entry('zoo remove', 'take a model out of the project', async () => (await import('./zoo-remove.node.ts')).zooRemove),
   entry('gradcheck', 'are the gradients of a model right', async () => (await import('./gradcheck.node.ts')).gradcheck),
   entry(
     'doctor',

@@ -23,3 +23,12 @@ export function projectRoot({ project }: { readonly project?: string }): string 
     exitCode: 2,
   });
 }
+
+/** The same for what may begin a project: where there is none, the folder that was named, or the current one. */
+export function projectRootOrHere({ project }: { readonly project?: string }, onNote: (text: string) => void): string {
+  const found = findProject(project);
+  if (found !== undefined) return found;
+  const here = resolve(project ?? '.');
+  onNote(`no models.json here or in a folder above: one is made in ${here}`);
+  return here;
+}

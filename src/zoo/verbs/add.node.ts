@@ -1,0 +1,73 @@
+/** `zoo add`: a model becomes part of the project. */
+import { fail } from '../../core/errors.ts';
+import { addRule, addToManifest, parseManifest } from '../manifest.ts';
+import { checkModelName } from '../names.ts';
+import { readProject } from '../project.node.ts';
+import { formatSource, parseSource } from '../sources/spec.ts';
+import { openCache } from '../store/cache.node.ts';
+import { exclusively } from '../store/exclusive.node.ts';
+import { recover } from '../store/place.node.ts';
+import type { LintReport, LockedModel, PolicyRule, WantedModel } from '../types.ts';
+import { nameOfSource } from './name-of-source.ts';
+import { type Acceptance, obtain, settle } from './obtain.node.ts';
+import type { VerbOptions } from './options.ts';
+
+export interface AddOptions extends VerbOptions, Acceptance {
+  /** Default: made from the source. */
+  readonly name?: string;
+  readonly include?: readonly string[];
+  /** Hashes that the user has from elsewhere, hex: for a model of one file under `''`, else by path. */
+  readonly sha256?: ReadonlyMap<string, string>;
+  /** Address or path of the bundle, relative to the project. */
+  readonly signature?: string;
+  /** Whose signature is wanted from now on; becomes a rule in models.json. Paths relative to the project. */
+  readonly signer?: Pick<PolicyRule, 'keys' | 'authorities' | 'identities'>;
+}
+
+export interface AddOutcome {
+  readonly name: string;
+  readonly entry: LockedModel;
+  readonly lint: ReadonlyMap<string, LintReport>;
+  /** Where it was put. */
+  readonly folder: string;
+}
+
+/**
+ * Resolves, fetches, checks and places a model, and writes it into models.json and models.lock.
+ * @param root the project's folder; models.json is made where there is none
+ * @throws SecateurError; nothing is changed then but the cache
+ */
+export async function addModel(root: string, sourceText: string, o: AddOptions = {}): Promise<AddOutcome> {
+  const cache = o.cache ?? (await openCache());
+  return exclusively(
+    root,
+    async () => {
+      await recover(root);
+      const project = await readProject(root);
+      const spec = parseSource(sourceText);
+      const name = checkModelName(o.name ?? nameOfSource(spec), '--name');
+      if (project.manifest.models.has(name)) {
+        fail({
+          code: 'E_NAME',
+          where: name,
+          what: 'is in models.json already',
+          hint: `\`secateur zoo update ${name}\` for its newest version, or --name for another name`,
+          exitCode: 2,
+        });
+      }
+      const { include, signature } = o;
+      const wanted: WantedModel = {
+        source: formatSource(spec),
+        ...(include && { include }),
+        ...(signature !== undefined && { signature }),
+      };
+      let text = addToManifest(project.manifestText, name, wanted);
+      if (o.signer !== undefined) text = addRule(text, { match: name, require: 'signature', ...o.signer });
+      const manifest = parseManifest(text, 'models.json');
+      const obtained = await obtain(project, manifest, name, wanted, cache, { ...o, userClaims: o.sha256 });
+      const { entry, lint, folder } = await settle(project, manifest, name, obtained, cache, { ...o, manifestText: text });
+      return { name, entry, lint, folder };
+    },
+    { onWait: o.onNote, signal: o.signal },
+  );
+}

@@ -1,0 +1,181 @@
+/** `zoo install`: makes the disk what models.lock says; models that are in models.json only are locked first, unless it is frozen. */
+import { fail, SecateurError } from '../../core/errors.ts';
+import { fetchFile } from '../fetch/download.node.ts';
+import { modelFolder, type Project, readProject } from '../project.node.ts';
+import { sourceFileOf } from '../sources/locate.node.ts';
+import { formatSource, parseSource } from '../sources/spec.ts';
+import { type Cache, openCache } from '../store/cache.node.ts';
+import { exclusively } from '../store/exclusive.node.ts';
+import { placeModel, recover } from '../store/place.node.ts';
+import { openStamps, type Stamps } from '../store/stamps.node.ts';
+import { verifyFiles } from '../store/verify-files.node.ts';
+import type { LockedModel, WantedModel } from '../types.ts';
+import { verifyLockedSignature } from './locked-signature.node.ts';
+import { enforce, inLanes, obtain, settle } from './obtain.node.ts';
+import type { VerbOptions } from './options.ts';
+
+export interface InstallOptions extends VerbOptions {
+  /** The lock must cover models.json and is never written; what is on disk is hashed, stamps are not believed. */
+  readonly frozen?: boolean;
+  /** Only these. */
+  readonly names?: readonly string[];
+}
+
+export interface InstalledModel {
+  readonly name: string;
+  /** `locked`: was in models.json only, and is in the lock now. */
+  readonly state: 'unchanged' | 'placed' | 'locked';
+  readonly entry: LockedModel;
+  readonly folder: string;
+}
+
+export interface InstallOutcome {
+  readonly models: readonly InstalledModel[];
+  /** In the lock, but in models.json no more: left alone. */
+  readonly orphans: readonly string[];
+}
+
+/**
+ * Installs from the lock: what is missing or changed is taken from the cache or fetched, and put into place only with the digests of the lock.
+ * @throws SecateurError E_FROZEN, E_INTEGRITY, E_POLICY, E_SIG_... (exit code 3); models before the one that failed stay installed
+ */
+export async function installModels(root: string, o: InstallOptions = {}): Promise<InstallOutcome> {
+  const cache = o.cache ?? (await openCache());
+  return exclusively(
+    root,
+    async () => {
+      await recover(root);
+      let project = await readProject(root);
+      const names = chosen(project, o.names);
+      if (o.frozen) requireCovered(project, names);
+      const stamps = await openStamps(root);
+      const models: InstalledModel[] = [];
+      for (const name of names) {
+        o.signal?.throwIfAborted();
+        const wanted = project.manifest.models.get(name);
+        const entry = project.lock.models.get(name);
+        if (entry === undefined || (wanted !== undefined && !isFor(entry, wanted))) {
+          if (wanted === undefined) continue;
+          const made = await obtain(project, project.manifest, name, wanted, cache, o);
+          const settled = await settle(project, project.manifest, name, made, cache, o);
+          project = { ...project, lock: settled.lock };
+          models.push({ name, state: 'locked', entry: settled.entry, folder: settled.folder });
+          continue;
+        }
+        models.push(await installLocked(project, name, entry, cache, stamps, o));
+      }
+      await stamps.save();
+      const orphans = [...project.lock.models.keys()].filter((name) => !project.manifest.models.has(name));
+      return { models, orphans };
+    },
+    { onWait: o.onNote, signal: o.signal },
+  );
+}
+
+/** Models to work on, in order of name. Throws SecateurError (exit code 2) for a name that is neither wanted nor locked. */
+export function chosen({ manifest, lock }: Project, names: readonly string[] | undefined): readonly string[] {
+  const all = [...new Set([...manifest.models.keys(), ...lock.models.keys()])].sort();
+  if (names === undefined || names.length === 0) return all.filter((name) => manifest.models.has(name) || lock.models.has(name));
+  for (const name of names) if (!all.includes(name)) unknownName(name, all);
+  return names;
+}
+
+export function unknownName(name: string, known: readonly string[]): never {
+  return fail({
+    code: 'E_NAME',
+    where: name,
+    what: 'no model of that name',
+    expected: known.length === 0 ? 'a model in models.json; there is none yet' : `one of ${known.join(', ')}`,
+    exitCode: 2,
+  });
+}
+
+/** Whether a lock's entry is for what models.json wants now; somebody may have edited the source there. */
+function isFor(entry: LockedModel, { source, include }: WantedModel): boolean {
+  const spec = parseSource(source);
+  const sameFiles = JSON.stringify(entry.include ?? null) === JSON.stringify(include ?? null);
+  return sameFiles && entry.source === formatSource(spec, true) && entry.requested === ('revision' in spec ? spec.revision : undefined);
+}
+
+/** As `npm ci`: what is wanted and what is locked must agree before anything is touched. */
+function requireCovered({ manifest, lock, lockPresent }: Project, names: readonly string[]): void {
+  const hint = '`secateur zoo install` without --frozen where you can look at what it locks, then commit models.lock';
+  if (!lockPresent) fail({ code: 'E_FROZEN', where: 'models.lock', what: 'is not there', hint, exitCode: 3 });
+  for (const name of names) {
+    const wanted = manifest.models.get(name);
+    const entry = lock.models.get(name);
+    if (wanted === undefined) {
+      fail({
+        code: 'E_FROZEN',
+        where: name,
+        what: 'is in models.lock but not in models.json',
+        hint: `\`secateur zoo remove ${name}\``,
+        exitCode: 3,
+      });
+    }
+    if (entry === undefined) fail({ code: 'E_FROZEN', where: name, what: 'is in models.json but not in models.lock', hint, exitCode: 3 });
+    if (!isFor(entry, wanted)) {
+      const got = `${entry.source}${entry.requested === undefined ? '' : `@${entry.requested}`} in models.lock`;
+      fail({ code: 'E_FROZEN', where: name, what: 'has another source in models.json', expected: wanted.source, got, hint, exitCode: 3 });
+    }
+  }
+}
+
+async function installLocked(
+  project: Project,
+  name: string,
+  entry: LockedModel,
+  cache: Cache,
+  stamps: Stamps,
+  o: InstallOptions,
+): Promise<InstalledModel> {
+  // cheap, and no reason to fetch gigabytes first
+  await verifyLockedSignature(project, name, entry);
+  enforce(project.manifest, name, entry, o);
+  const folder = modelFolder(project, name);
+  const found = await verifyFiles(folder, entry, { stamps, fresh: o.frozen, signal: o.signal, onBytes: onBytes(o, name) });
+  for (const path of found.extra) o.onNote?.(`${name}: ${path} is not in models.lock and was left where it is`);
+  if (found.changed.length === 0 && found.missing.length === 0) return { name, state: 'unchanged', entry, folder };
+  const needed = new Set([...found.missing, ...found.changed.map((c) => c.path)]);
+  const sources = new Map<string, string>();
+  await inLanes(
+    entry.files.filter((f) => needed.has(f.path)),
+    async (file) => {
+      const from = await cache.find(file.digest);
+      if (from === undefined) {
+        if (o.offline) offline(name, file.path);
+        const { digest, size } = file;
+        await fetchFile(await sourceFileOf(entry, file, project.root), cache, { ...o, name, expect: { digest, size } });
+      }
+      sources.set(file.path, from ?? (await cache.find(file.digest)) ?? gone(cache.root, file.digest));
+    },
+  );
+  const files = entry.files.map(({ path, size, digest }) => ({ path, size, digest, from: sources.get(path) }));
+  const placed = await placeModel(project.root, folder, files, { cache, previous: entry.files, signal: o.signal });
+  for (const { path, kept } of placed.kept) o.onNote?.(`${name}: ${path} had been changed here; a copy is kept at ${kept}`);
+  return { name, state: 'placed', entry, folder };
+}
+
+const gone = (root: string, digest: string): never =>
+  fail({ where: root, what: 'a file that was fetched is gone from the cache', got: digest, hint: 'the same again' });
+
+function offline(name: string, path: string): never {
+  return fail({
+    code: 'E_OFFLINE',
+    where: `${name}: ${path}`,
+    what: 'is neither installed nor in the cache, and --offline allows no fetching',
+    hint: 'the same without --offline, or SECATEUR_CACHE at a cache that has it',
+  });
+}
+
+/** Bytes of one file as progress of the model. */
+export const onBytes =
+  (o: VerbOptions, name: string) =>
+  (done: number, total: number, path: string): void =>
+    o.onProgress?.(done, total, `${name}: ${path}`);
+
+/** For verbs that go on after a failure: what is not ours is thrown on. */
+export function ours(error: unknown): SecateurError {
+  if (error instanceof SecateurError) return error;
+  throw error;
+}

@@ -1,0 +1,67 @@
+/** The signature of a model that is in the lock, checked again: the word "signed" in a lock is only text. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fail } from '../../core/errors.ts';
+import { sha256 } from '../../core/hash.node.ts';
+import type { Project } from '../project.node.ts';
+import type { Verification } from '../signing/verify.node.ts';
+import type { LockedModel } from '../types.ts';
+import { checkSigners } from './signers.node.ts';
+
+/**
+ * Verifies the stored bundle against the digests in the lock and the signers in models.json; files are not read. Undefined where the lock has
+ * no signature (whether one is wanted is the policy's question).
+ * @throws SecateurError E_LOCK, E_INTEGRITY, E_POLICY or E_SIG_... (exit code 3)
+ */
+export async function verifyLockedSignature(
+  { root, manifest }: Pick<Project, 'root' | 'manifest'>,
+  name: string,
+  { signature, files }: LockedModel,
+): Promise<Verification | undefined> {
+  if (signature === undefined) return undefined;
+  const bundle = await readBundle(root, name, signature.bundle);
+  const got = `sha256:${sha256(bundle)}`;
+  if (got !== signature.bundleDigest) {
+    fail({
+      code: 'E_INTEGRITY',
+      where: `${name}: ${signature.bundle}`,
+      what: 'is not the signature in models.lock',
+      expected: signature.bundleDigest,
+      got,
+      hint: 'the file as it was committed',
+      exitCode: 3,
+    });
+  }
+  const subset = manifest.models.get(name)?.include !== undefined;
+  const verified = await checkSigners(root, manifest, name, bundle, files, subset);
+  if (verified === undefined) {
+    fail({
+      code: 'E_POLICY',
+      where: name,
+      what: 'is "signed" in models.lock, but no rule in models.json says by whom',
+      hint: 'a rule with require "signature" and the key, authority or identity that counts',
+      exitCode: 3,
+    });
+  }
+  if (verified.signer !== signature.signer) {
+    fail({
+      code: 'E_SIG_SIGNER',
+      where: `${name}: signature`,
+      what: 'is by another signer than models.lock says',
+      expected: signature.signer,
+      got: verified.signer,
+      exitCode: 3,
+    });
+  }
+  return verified;
+}
+
+async function readBundle(root: string, name: string, path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(join(root, path));
+  } catch (cause) {
+    const got = (cause as NodeJS.ErrnoException).code;
+    const hint = `\`secateur zoo update ${name}\`, or the file as it was committed`;
+    return fail({ code: 'E_INTEGRITY', where: `${name}: ${path}`, what: 'the signature cannot be read', got, hint, exitCode: 3, cause });
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * From a wanted model to checked files: resolve, fetch, compare published hashes, verify the signature, put the files into place, and look
+ * into them before anything of it is visible. What all of `add`, `install` and `update` do with a model that is not in the lock yet.
+ */
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { fail } from '../../core/errors.ts';
+import { sha256 } from '../../core/hash.node.ts';
+import { checkClaims, requireClaims } from '../fetch/claims.node.ts';
+import { fetchFile } from '../fetch/download.node.ts';
+import { lintFile } from '../lint/lint.node.ts';
+import { withModel, writeLock } from '../lock-write.ts';
+import { checkPolicy, rulesFor } from '../policy.ts';
+import { modelFolder, type Project } from '../project.node.ts';
+import type { Verification } from '../signing/verify.node.ts';
+import { resolveSource } from '../sources/resolve.node.ts';
+import { parseSource } from '../sources/spec.ts';
+import type { Cache } from '../store/cache.node.ts';
+import { type Placed, placeModel } from '../store/place.node.ts';
+import type {
+  CheckedClaim,
+  Claim,
+  FetchedFile,
+  LintReport,
+  Lock,
+  LockedModel,
+  LockedSignature,
+  Manifest,
+  SourceFile,
+  WantedModel,
+} from '../types.ts';
+import { lockEntry } from './lock-entry.ts';
+import type { VerbOptions } from './options.ts';
+import { checkSigners } from './signers.node.ts';
+
+/** Name that a bundle has by custom, at the top of the signed folder. */
+export const BUNDLE_NAME = 'model.sig';
+/** Files that are fetched at the same time. */
+const LANES = 4;
+/** A bundle lists every file of a model; beyond this it is no bundle. */
+const MAX_BUNDLE_BYTES = 64 * 2 ** 20;
+
+/** What is accepted although it does not look right. */
+export interface Acceptance {
+  readonly acceptClaimMismatch?: boolean;
+  readonly allowRefused?: boolean;
+}
+
+export interface Obtained {
+  readonly wanted: WantedModel;
+  readonly source: Omit<SourceState, 'files'>;
+  readonly files: readonly FetchedFile[];
+  readonly claims: ReadonlyMap<string, readonly CheckedClaim[]>;
+  readonly bundle?: Uint8Array;
+  readonly verification?: Verification;
+  readonly signature?: LockedSignature;
+}
+type SourceState = Awaited<ReturnType<typeof resolveSource>>;
+
+/** Where a model's bundle is kept, relative to the project. */
+export const bundlePath = (name: string): string => `models.sigs/${name}.sig`;
+
+/**
+ * Fetches a model into the cache and checks all that can be checked without looking into the files: published hashes, the signature.
+ * @param manifest with the rules that will hold for it
+ * @param userClaims hashes that the user gave, by path; under `''` the one for a model of a single file
+ * @throws SecateurError E_CLAIM, E_SIG_... (exit code 3), and what sources and downloads throw
+ */
+export async function obtain(
+  project: Pick<Project, 'root'>,
+  manifest: Manifest,
+  name: string,
+  wanted: WantedModel,
+  cache: Cache,
+  o: VerbOptions & Acceptance & { readonly userClaims?: ReadonlyMap<string, string> },
+): Promise<Obtained> {
+  const spec = parseSource(wanted.source);
+  const include = wanted.include && [...wanted.include, BUNDLE_NAME];
+  const found = await resolveSource(spec, { ...o, base: project.root, ...(include && { include }) });
+  for (const note of found.notes) o.onNote?.(`${name}: ${note}`);
+  const beside = found.files.find((f) => f.path === BUNDLE_NAME);
+  const listed = withUserClaims(
+    name,
+    found.files.filter((f) => f !== beside),
+    o.userClaims,
+  );
+  if (listed.length === 0) {
+    fail({ code: 'E_SOURCE', where: name, what: 'no files', expected: 'at least one besides the signature', got: wanted.source });
+  }
+  const signatureFile = await bundleOf(project.root, wanted, beside);
+  const files = await inLanes(listed, (file) => fetchFile(file, cache, o));
+  const claims = new Map(files.map((file) => [file.path, claimsOf(name, file, o)]));
+  const { files: _, ...source } = found;
+  if (signatureFile === undefined) return { wanted, source, files, claims };
+  const bundle = await readBundle(await fetchFile(signatureFile, cache, { ...o, maxBytes: MAX_BUNDLE_BYTES }), cache);
+  const verification = await checkSigners(project.root, manifest, name, bundle, files, wanted.include !== undefined);
+  if (verification === undefined) {
+    o.onNote?.(
+      `${name}: has a signature, but no rule in models.json says whose would count: not checked (--key, --authority or --identity)`,
+    );
+    return { wanted, source, files, claims };
+  }
+  for (const warning of verification.warnings) o.onNote?.(`${name}: signature: ${warning}`);
+  const { method, signer } = verification;
+  const signature = { method, signer, bundle: bundlePath(name), bundleDigest: `sha256:${sha256(bundle)}` as const };
+  return { wanted, source, files, claims, bundle, verification, signature };
+}
+
+export interface Settled {
+  readonly entry: LockedModel;
+  readonly lint: ReadonlyMap<string, LintReport>;
+  readonly placed: Placed;
+  readonly folder: string;
+  /** As it was written. */
+  readonly lock: Lock;
+}
+
+/**
+ * Puts an obtained model into its folder, after looking into its files and asking the policy; when this throws, nothing was changed.
+ * @param o `manifestText`: models.json as it becomes, where it changes
+ * @throws SecateurError E_FORMAT, E_POLICY (exit code 3), and what placing throws
+ */
+export async function settle(
+  project: Project,
+  manifest: Manifest,
+  name: string,
+  obtained: Obtained,
+  cache: Cache,
+  o: VerbOptions & Acceptance & { readonly manifestText?: string },
+): Promise<Settled> {
+  const { source, files, claims, signature, bundle } = obtained;
+  let entry: LockedModel | undefined;
+  const lint = new Map<string, LintReport>();
+  const paths = new Map<string, string>();
+  for (const { digest } of files) {
+    const path = await cache.find(digest);
+    // somebody emptied the cache between fetching and now
+    paths.set(
+      digest,
+      path ?? fail({ where: cache.root, what: 'a file that was fetched is gone from the cache', got: digest, hint: 'the same again' }),
+    );
+  }
+  const check = async (staged: string): Promise<void> => {
+    for (const file of files) lint.set(file.path, await lintFile(join(staged, file.path)));
+    entry = lockEntry(
+      source,
+      obtained.wanted.include,
+      files.map((file) => ({ file, claims: claims.get(file.path) ?? [], lint: lint.get(file.path)! })),
+      signature,
+    );
+    refuseFormats(manifest, name, lint, o);
+    enforce(manifest, name, entry, o);
+  };
+  const folder = modelFolder({ ...project, manifest }, name);
+  const locked = project.lock.models.get(name)?.files;
+  const wanted = files.map(({ path, size, digest }) => ({ path, size, digest, from: paths.get(digest)! }));
+  let lock = project.lock;
+  // the folder, both files and the signature change together or not at all, whenever the process is killed
+  const also = () => {
+    lock = withModel(project.lock, name, entry!);
+    return [
+      ...(bundle === undefined ? [] : [{ path: bundlePath(name), bytes: bundle }]),
+      ...(o.manifestText === undefined ? [] : [{ path: 'models.json', bytes: o.manifestText }]),
+      { path: 'models.lock', bytes: writeLock(lock) },
+    ];
+  };
+  const placed = await placeModel(project.root, folder, wanted, { check, also, cache, previous: locked, signal: o.signal });
+  for (const { path, kept } of placed.kept) o.onNote?.(`${name}: ${path} had been changed here; a copy is kept at ${kept}`);
+  for (const path of placed.carried) o.onNote?.(`${name}: ${path} is not part of the model and was left where it is`);
+  return { entry: entry!, lint, placed, folder, lock };
+}
+
+/** Throws E_POLICY for the first finding of a rule that is enforced; the others are said. */
+export function enforce(manifest: Manifest, name: string, entry: LockedModel, o: Pick<VerbOptions, 'onNote'>): void {
+  const findings = checkPolicy(manifest, name, entry);
+  for (const { mode, rule, says } of findings) if (mode === 'warn') o.onNote?.(`${name}: ${says} (rule for "${rule.match}")`);
+  const broken = findings.find((f) => f.mode === 'enforce');
+  if (broken === undefined) return;
+  fail({
+    code: 'E_POLICY',
+    where: name,
+    what: `${broken.says} (rule for "${broken.rule.match}" in models.json)`,
+    hint: 'a model that keeps the rule, or to change the rule in models.json where you can answer for it',
+    exitCode: 3,
+  });
+}
+
+/** Where no rule speaks of the model, what is refused needs the user's word. */
+function refuseFormats(manifest: Manifest, name: string, lint: ReadonlyMap<string, LintReport>, o: VerbOptions & Acceptance): void {
+  if (o.allowRefused === true || rulesFor(manifest, name).some((rule) => rule.mode !== 'warn')) return;
+  for (const [path, { verdict, findings, kind }] of lint) {
+    if (verdict !== 'refused') continue;
+    const worst = findings.find((f) => f.verdict === 'refused');
+    fail({
+      code: 'E_FORMAT',
+      where: `${name}: ${path}`,
+      what: `${worst?.says ?? 'refused'} (${kind}, rule ${worst?.rule ?? 'unknown'})`,
+      hint: 'the same model as ONNX or safetensors, or --allow-refused where you know who made it',
+      exitCode: 3,
+    });
+  }
+}
+
+/** What is published about a file's hash against what it has; a mismatch is an error unless the user takes it, which is then written down. */
+function claimsOf(name: string, file: FetchedFile, o: VerbOptions & Acceptance): CheckedClaim[] {
+  const checked = checkClaims(file);
+  requireClaims(`${name}: ${file.path}`, file, checked, { accept: o.acceptClaimMismatch, onNote: o.onNote });
+  return checked;
+}
+
+function withUserClaims(name: string, files: readonly SourceFile[], given: ReadonlyMap<string, string> | undefined): readonly SourceFile[] {
+  if (given === undefined || given.size === 0) return files;
+  for (const path of given.keys()) {
+    if (path === '' && files.length === 1) continue;
+    if (path !== '' && files.some((f) => f.path === path)) continue;
+    const expected = files.length === 1 ? `HEX or ${files[0].path}=HEX` : 'PATH=HEX with the path of one of the files';
+    fail({ where: '--sha256', what: `names no file of ${name}`, expected, got: path === '' ? 'a hash alone' : path, exitCode: 2 });
+  }
+  return files.map((file) => {
+    const value = given.get(file.path) ?? (files.length === 1 ? given.get('') : undefined);
+    const claim: Claim[] = value === undefined ? [] : [{ from: 'user', algorithm: 'sha256', value }];
+    return { ...file, claims: [...file.claims, ...claim] };
+  });
+}
+
+/** The bundle: where models.json says, else the file of that name in the source. */
+async function bundleOf(root: string, wanted: WantedModel, beside: SourceFile | undefined): Promise<SourceFile | undefined> {
+  const { signature } = wanted;
+  if (signature === undefined) return beside;
+  const url = /^(https?|file):/i.test(signature) ? signature : pathToFileURL(resolve(root, signature)).href;
+  return { path: BUNDLE_NAME, url, claims: [] };
+}
+
+async function readBundle(file: FetchedFile, cache: Cache): Promise<Uint8Array> {
+  const path = await cache.find(file.digest);
+  const bytes = path === undefined ? undefined : await readFile(path);
+  // the cache is shared: what is read is what was fetched, or it is not used
+  if (bytes === undefined || `sha256:${sha256(bytes)}` !== file.digest) {
+    return fail({
+      where: cache.root,
+      what: 'a signature that was fetched is gone from the cache',
+      got: file.digest,
+      hint: 'the same again',
+    });
+  }
+  return bytes;
+}
+
+/** `work` on all, some at a time, results in order; the first error stops it. */
+export async function inLanes<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array(items.length);
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) {
+      const at = next++;
+      try {
+        results[at] = await work(items[at]);
+      } catch (error) {
+        next = items.length;
+        throw error;
+      }
+    }
+  };
+  const done = await Promise.allSettled(Array.from({ length: Math.min(LANES, items.length) }, lane));
+  const failed = done.find((d) => d.status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+  return results;
+}

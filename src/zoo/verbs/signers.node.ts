@@ -1,0 +1,82 @@
+/** Checks a model's signature against the signers that the policy names. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { fail, SecateurError } from '../../core/errors.ts';
+import { type SignerSet, signersFor } from '../policy.ts';
+import { type SigningTrust, trustMatching } from '../signing/trust.ts';
+import { type Verification, verifyDigests } from '../signing/verify.node.ts';
+import type { LockedFile, Manifest } from '../types.ts';
+
+/**
+ * Verifies the bundle once for every rule that wants a signature; all must hold. Undefined where no rule names a signer: then nobody said
+ * whose signature would mean something.
+ * @param subset only some files of what was signed are installed
+ * @throws SecateurError (E_SIG_..., exit code 3) of the signer that came nearest
+ */
+export async function checkSigners(
+  root: string,
+  manifest: Manifest,
+  name: string,
+  bundle: Uint8Array,
+  files: readonly Pick<LockedFile, 'path' | 'digest'>[],
+  subset: boolean,
+): Promise<Verification | undefined> {
+  let verified: Verification | undefined;
+  for (const set of signersFor(manifest, name)) verified = await checkSet(root, set, name, bundle, files, subset);
+  return verified;
+}
+
+async function checkSet(
+  root: string,
+  set: SignerSet,
+  name: string,
+  bundle: Uint8Array,
+  files: readonly Pick<LockedFile, 'path' | 'digest'>[],
+  subset: boolean,
+): Promise<Verification> {
+  const where = `${name}: signature`;
+  const candidates = trustMatching(bundle, await trustOf(root, set), where);
+  let first: unknown;
+  for (const trust of candidates) {
+    try {
+      return verifyDigests(
+        bundle,
+        trust,
+        files.map(({ path, digest }) => ({ name: path, digest })),
+        { subset, where },
+      );
+    } catch (error) {
+      if (!(error instanceof SecateurError)) throw error;
+      first ??= error;
+    }
+  }
+  if (first !== undefined && candidates.length === 1) throw first;
+  return fail({
+    code: 'E_SIG_SIGNER',
+    where,
+    what: `made by none of the signers that the rule for "${set.match}" in models.json names`,
+    expected: `one of ${set.keys.length} keys, ${set.authorities.length} authorities, ${set.identities.length} identities`,
+    got: first instanceof SecateurError ? first.message : undefined,
+    hint: 'to ask the publisher which key this is, before it is added to the rule',
+    exitCode: 3,
+  });
+}
+
+/** Reads the files that a rule names. Throws SecateurError where one is missing. */
+export async function trustOf(root: string, set: Pick<SignerSet, 'keys' | 'authorities' | 'identities'>): Promise<SigningTrust[]> {
+  const text = async (path: string): Promise<string> => {
+    try {
+      return await readFile(resolve(root, path), 'utf8');
+    } catch (cause) {
+      const got = (cause as NodeJS.ErrnoException).code;
+      return fail({ code: 'E_POLICY', where: `models.json: ${path}`, what: 'cannot be read', expected: 'a PEM file', got, cause });
+    }
+  };
+  const trust: SigningTrust[] = [];
+  for (const key of set.keys) trust.push({ method: 'key', publicKey: await text(key) });
+  if (set.authorities.length > 0) trust.push({ method: 'certificate', authorities: await Promise.all(set.authorities.map(text)) });
+  for (const { identity, issuer, trustedRoot } of set.identities) {
+    trust.push({ method: 'sigstore', identity, issuer, ...(trustedRoot !== undefined && { trustedRoot: await text(trustedRoot) }) });
+  }
+  return trust;
+}

@@ -1,0 +1,175 @@
+/** `zoo update` and `zoo diff`: what the source offers now beside what is locked; update takes it, on purpose and never on the way. */
+import { join } from 'node:path';
+import { fail, SecateurError } from '../../core/errors.ts';
+import { diffModels } from '../../inspect/diff.ts';
+import { loadModel } from '../../onnx/file.node.ts';
+import { modelFolder, type Project, readProject } from '../project.node.ts';
+import { type Cache, openCache } from '../store/cache.node.ts';
+import { exclusively } from '../store/exclusive.node.ts';
+import { hashFile } from '../store/hash.node.ts';
+import { recover } from '../store/place.node.ts';
+import type { LockedModel, Sha256, WantedModel } from '../types.ts';
+import { chosen } from './install.node.ts';
+import { type Acceptance, type Obtained, obtain, settle } from './obtain.node.ts';
+import type { VerbOptions } from './options.ts';
+
+/** One side of a changed file. */
+export interface FileState {
+  readonly digest: Sha256;
+  readonly size: number;
+}
+
+export interface FileChange {
+  readonly path: string;
+  readonly before?: FileState;
+  readonly after?: FileState;
+  /** For networks of which both sides are at hand: what differs inside, in a sentence. */
+  readonly inside?: string;
+}
+
+export interface ModelChange {
+  readonly name: string;
+  readonly files: readonly FileChange[];
+  readonly resolved: readonly [before: string, after: string];
+  readonly signer: readonly [before: string | undefined, after: string | undefined];
+  /** True where files or revision differ. */
+  readonly changed: boolean;
+  /** The source has no version: the same address gave other bytes. */
+  readonly silent: boolean;
+}
+
+export interface UpdateOptions extends VerbOptions, Acceptance {
+  /** A model that was signed may become one that is not, or one that another signed. */
+  readonly allowUnsigned?: boolean;
+}
+
+export interface UpdateOutcome {
+  readonly changes: readonly ModelChange[];
+}
+
+/** What the source offers now, against the lock; nothing but the cache is written. */
+export async function diffModel(root: string, name: string, o: UpdateOptions = {}): Promise<ModelChange> {
+  const cache = o.cache ?? (await openCache());
+  const project = await readProject(root);
+  const entry = lockedEntry(project, name);
+  // to be shown, a file may be wrong in every way
+  const made = await obtain(project, project.manifest, name, wantedOf(project, name), cache, { ...o, acceptClaimMismatch: true });
+  return compare(project, name, entry, made, cache);
+}
+
+/**
+ * Brings models to what their sources offer now, after the same checks as `add`.
+ * @throws SecateurError E_DOWNGRADE where a signed model would become an unsigned one or change its signer (exit code 3)
+ */
+export async function updateModels(root: string, names: readonly string[], o: UpdateOptions = {}): Promise<UpdateOutcome> {
+  const cache = o.cache ?? (await openCache());
+  return exclusively(
+    root,
+    async () => {
+      await recover(root);
+      let project = await readProject(root);
+      const changes: ModelChange[] = [];
+      const locked = names.length > 0 ? chosen(project, names) : [...project.lock.models.keys()];
+      for (const name of locked) {
+        o.signal?.throwIfAborted();
+        const entry = lockedEntry(project, name);
+        const made = await obtain(project, project.manifest, name, wantedOf(project, name), cache, o);
+        const change = await compare(project, name, entry, made, cache);
+        changes.push(change);
+        if (!change.changed) continue;
+        refuseDowngrade(name, entry, made, o);
+        const settled = await settle(project, project.manifest, name, made, cache, o);
+        project = { ...project, lock: settled.lock };
+      }
+      return { changes };
+    },
+    { onWait: o.onNote, signal: o.signal },
+  );
+}
+
+function lockedEntry(project: Project, name: string): LockedModel {
+  chosen(project, [name]);
+  const entry = project.lock.models.get(name);
+  return entry ?? fail({ code: 'E_LOCK', where: name, what: 'is in models.json but not in models.lock', hint: '`secateur zoo install`' });
+}
+
+function wantedOf(project: Project, name: string): WantedModel {
+  const wanted = project.manifest.models.get(name);
+  const what = 'is in models.lock but not in models.json, which says where it is from';
+  return wanted ?? fail({ code: 'E_MANIFEST', where: name, what, hint: `\`secateur zoo remove ${name}\`, then \`zoo add\`` });
+}
+
+/** Nobody who steals an account should get a signed model replaced by one of his own with a routine update. */
+function refuseDowngrade(name: string, entry: LockedModel, made: Obtained, o: UpdateOptions): void {
+  const before = entry.signature?.signer;
+  const after = made.signature?.signer;
+  if (before === after || o.allowUnsigned === true) {
+    if (before !== after) o.onNote?.(`${name}: was signed by ${before}, now ${after === undefined ? 'by nobody' : `by ${after}`}`);
+    return;
+  }
+  if (before === undefined) return;
+  fail({
+    code: 'E_DOWNGRADE',
+    where: name,
+    what:
+      after === undefined ? 'was signed, and what its source offers now is not' : 'what its source offers now is signed by somebody else',
+    expected: before,
+    got: after ?? 'no signature',
+    hint: '--allow-unsigned after asking the publisher over another channel; nothing was changed',
+    exitCode: 3,
+  });
+}
+
+async function compare(project: Project, name: string, entry: LockedModel, made: Obtained, cache: Cache): Promise<ModelChange> {
+  const before = new Map(entry.files.map((f) => [f.path, f]));
+  const after = new Map(made.files.map((f) => [f.path, f]));
+  const files: FileChange[] = [];
+  for (const path of [...new Set([...before.keys(), ...after.keys()])].sort()) {
+    const [old, now] = [before.get(path), after.get(path)];
+    if (old?.digest === now?.digest) continue;
+    const inside = old && now && (await insideChange(project, name, path, old.digest, now.digest, cache));
+    const state = (f: FileState | undefined): FileState | undefined => f && { digest: f.digest, size: f.size };
+    files.push({ path, before: state(old), after: state(now), ...(inside !== undefined && { inside }) });
+  }
+  const resolved = [entry.resolved, made.source.resolved] as const;
+  const silent = files.length > 0 && entry.resolved === made.source.resolved;
+  const signer = [entry.signature?.signer, made.signature?.signer] as const;
+  return { name, files, resolved, signer, changed: files.length > 0 || resolved[0] !== resolved[1] || signer[0] !== signer[1], silent };
+}
+
+/** What moved between two ONNX files, where both are here and can be read; the old one from the cache or as it is installed. */
+async function insideChange(
+  project: Project,
+  name: string,
+  path: string,
+  old: Sha256,
+  now: Sha256,
+  cache: Cache,
+): Promise<string | undefined> {
+  if (!path.endsWith('.onnx')) return undefined;
+  const installed = join(modelFolder(project, name), path);
+  const from = (await cache.find(old)) ?? ((await digestOf(installed)) === old ? installed : undefined);
+  const to = await cache.find(now);
+  if (from === undefined || to === undefined) return undefined;
+  try {
+    const { tensors, changes, onlyBefore, onlyAfter } = diffModels(await loadModel(from), await loadModel(to));
+    const moved = tensors.filter((t) => !t.same);
+    const graph = changes.filter((c) => c.kind !== 'metadata' && c.kind !== 'declaration').length;
+    const words = [`${moved.length} of ${tensors.length} tensors moved${moved.length > 0 ? `, ${moved[0].name} most` : ''}`];
+    if (onlyBefore.length + onlyAfter.length > 0) words.push(`${onlyBefore.length} tensors gone, ${onlyAfter.length} new`);
+    words.push(graph === 0 ? 'the graph is the same' : `${graph} changes of the graph`);
+    return words.join('; ');
+  } catch (error) {
+    // with external data, or refused: its hashes are shown all the same
+    if (error instanceof SecateurError) return undefined;
+    throw error;
+  }
+}
+
+async function digestOf(path: string): Promise<Sha256 | undefined> {
+  try {
+    return (await hashFile(path)).digest;
+  } catch {
+    return undefined;
+  }
+}

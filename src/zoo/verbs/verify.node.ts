@@ -1,0 +1,69 @@
+/** `zoo verify`: is what lies on this disk what the lock says, and is it signed by whom the policy wants? Needs no network. */
+import type { SecateurError } from '../../core/errors.ts';
+import { checkPolicy, type PolicyFinding } from '../policy.ts';
+import { modelFolder, readProject } from '../project.node.ts';
+import type { Verification } from '../signing/verify.node.ts';
+import { recover } from '../store/place.node.ts';
+import { openStamps } from '../store/stamps.node.ts';
+import { type FilesCheck, verifyFiles } from '../store/verify-files.node.ts';
+import type { LockedModel } from '../types.ts';
+import { chosen, onBytes, ours } from './install.node.ts';
+import { verifyLockedSignature } from './locked-signature.node.ts';
+import type { VerbOptions } from './options.ts';
+
+export interface VerifyOptions extends VerbOptions {
+  readonly names?: readonly string[];
+  /** Files whose size and times are as at the last check are not read again. */
+  readonly quick?: boolean;
+}
+
+export interface VerifiedModel {
+  readonly name: string;
+  /** Undefined: in models.json only. */
+  readonly entry?: LockedModel;
+  readonly files?: FilesCheck;
+  readonly signature?: Verification;
+  readonly signatureError?: SecateurError;
+  readonly policy: readonly PolicyFinding[];
+  readonly ok: boolean;
+}
+
+export interface VerifyOutcome {
+  readonly models: readonly VerifiedModel[];
+  readonly ok: boolean;
+  /** Bytes that were hashed. */
+  readonly bytes: number;
+}
+
+/** Checks all models, also after one that is not right. Files beside a model that no lock mentions are told, and are no failure. */
+export async function verifyModels(root: string, o: VerifyOptions = {}): Promise<VerifyOutcome> {
+  await recover(root);
+  const project = await readProject(root);
+  const stamps = await openStamps(root);
+  const models: VerifiedModel[] = [];
+  let bytes = 0;
+  for (const name of chosen(project, o.names)) {
+    o.signal?.throwIfAborted();
+    const entry = project.lock.models.get(name);
+    if (entry === undefined) {
+      models.push({ name, policy: [], ok: false });
+      continue;
+    }
+    const check = { stamps, fresh: o.quick !== true, signal: o.signal, onBytes: onBytes(o, name) };
+    const files = await verifyFiles(modelFolder(project, name), entry, check);
+    bytes += files.bytes;
+    const policy = checkPolicy(project.manifest, name, entry);
+    let signature: Verification | undefined;
+    let signatureError: SecateurError | undefined;
+    try {
+      signature = await verifyLockedSignature(project, name, entry);
+    } catch (error) {
+      signatureError = ours(error);
+    }
+    const ok =
+      files.changed.length === 0 && files.missing.length === 0 && signatureError === undefined && !policy.some((p) => p.mode === 'enforce');
+    models.push({ name, entry, files, signature, signatureError, policy, ok });
+  }
+  await stamps.save();
+  return { models, ok: models.every((m) => m.ok), bytes };
+}

@@ -43,6 +43,12 @@ export interface Suspect {
   readonly finepruned: Model;
 }
 
+/** Judgements by the learning rate of fine-tuning, smallest first. */
+export type RateSweep = readonly {
+  readonly rate: number;
+  readonly judgements: Readonly<Record<'fine-tune' | 'fine-prune', Judgement>>;
+}[];
+
 /** What the networks are trained and defended with; the rest of a {@link Scale} is the experiment's own. */
 export interface BenchScale
   extends Pick<
@@ -186,6 +192,19 @@ export class Bench {
       tuned: tuned.model,
       finepruned: both.model,
     }));
+  }
+
+  /** How much the cure of a network depends on the rate of fine-tuning, which the papers do not give: the scale's own and `others`. */
+  async rates({ model, pruned, judgements }: Suspect, others: readonly number[]): Promise<RateSweep> {
+    const { judge, scale } = this.setup;
+    const own = { 'fine-tune': judgements['fine-tune'], 'fine-prune': judgements['fine-prune'] };
+    const rates = [{ rate: scale.finetune.learningRate, judgements: own }];
+    for (const rate of others) {
+      const tuned = await this.tuned(this.name(`baseline-finetuned-${rate}`), model, rate);
+      const both = await this.tuned(this.name(`baseline-finepruned-${rate}`), pruned, rate);
+      rates.push({ rate, judgements: { 'fine-tune': await judge.judge(tuned.model), 'fine-prune': await judge.judge(both.model) } });
+    }
+    return rates.sort((a, b) => a.rate - b.rate);
   }
 
   /** The defender's pruning, with the facts of {@link PruneResult} that are kept. */

@@ -13,7 +13,7 @@ import { type PoisonOptions, triggered } from '../poison/poison.ts';
 import { parseTrigger, type TriggerSpec } from '../poison/triggers/registry.ts';
 import { probe } from '../runtime/probe.ts';
 import type { EpochRecord } from '../train/checkpoint.ts';
-import { Bench, DEFENCES, type Defence, type Suspect } from './bench.ts';
+import { Bench, DEFENCES, type Defence, type RateSweep, type Suspect } from './bench.ts';
 import { type MadeModel, type RecipeDeps, Steps } from './recipe.ts';
 import { type Relearnt, relearnAll } from './relearning.ts';
 import type { Scale } from './scale.ts';
@@ -50,7 +50,7 @@ export interface SeedResult {
   readonly scratch: Judgement;
   readonly relearnt: readonly Relearnt[];
   /** The baseline attack, fine-tuned and fine-pruned at several learning rates, smallest first. */
-  readonly rates: readonly { readonly rate: number; readonly judgements: Readonly<Record<'fine-tune' | 'fine-prune', Judgement>> }[];
+  readonly rates: RateSweep;
   readonly rounds: readonly Round[];
   readonly held: boolean;
 }
@@ -129,7 +129,7 @@ class SeedRun {
     for (const [name, model] of [['baseline', pattern.model], ...aware, ['clean model', clean.model]] as [string, Model][]) {
       suspects.push(await bench.suspect(name, model));
     }
-    const rates = await this.#rates(suspects[0]);
+    const rates = await bench.rates(suspects[0], this.#scale.otherRates);
     const scratch = await bench.trained('from-scratch', parts.validation, this.#scale.scratchEpochs);
     const relearnt = await this.#steps.measure(bench.name('re-learning'), () => {
       const find = (name: string): Suspect | undefined => suspects.find((s) => s.name.startsWith(name));
@@ -177,20 +177,6 @@ class SeedRun {
 
   #badnet(trigger: TriggerName, fraction: number, epochs: number): Promise<MadeModel> {
     return this.#bench.badnet(`${trigger}-${Math.round(fraction * 100)}`, epochs, attackOf(trigger, fraction));
-  }
-
-  /** How much the cure depends on the learning rate, which the paper does not give. */
-  async #rates({ model, pruned, judgements }: Suspect): Promise<SeedResult['rates']> {
-    const judge = this.#judges.pattern;
-    const bench = this.#bench;
-    const { learningRate } = this.#scale.finetune;
-    const rates = [{ rate: learningRate, judgements: { 'fine-tune': judgements['fine-tune'], 'fine-prune': judgements['fine-prune'] } }];
-    for (const rate of this.#scale.otherRates) {
-      const tuned = await bench.tuned(bench.name(`baseline-finetuned-${rate}`), model, rate);
-      const both = await bench.tuned(bench.name(`baseline-finepruned-${rate}`), pruned, rate);
-      rates.push({ rate, judgements: { 'fine-tune': await judge.judge(tuned.model), 'fine-prune': await judge.judge(both.model) } });
-    }
-    return rates.sort((a, b) => a.rate - b.rate);
   }
 }
 

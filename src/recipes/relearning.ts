@@ -100,10 +100,17 @@ export function relearnChart(seeds: readonly (readonly Relearnt[])[], id: string
       label: name,
       tone: TONES[i % TONES.length],
       dashed: name === 'clean model',
-      points: curve.map(({ seen }, step) => {
-        const { mean, low, high } = overSeeds(at(seeds, name, step), [0, 1]);
-        return { x: seen, y: mean, ...(low === undefined ? {} : { low, high }) };
-      }),
+      points: curve.map(({ seen }, step) => point(seen, at(seeds, name, step), [0, 1])),
     })),
   };
+}
+
+/** Mean and interval over seeds at one x. */
+export function point(
+  x: number,
+  values: readonly number[],
+  range: readonly [number, number],
+): LineFigure['series'][number]['points'][number] {
+  const { mean, low, high } = overSeeds(values, range);
+  return { x, y: mean, ...(low === undefined ? {} : { low, high }) };
 }

@@ -2,13 +2,12 @@
 
 import { imageAt } from '../../data/make.ts';
 import type { CurveStep } from '../../evaluate/judge.ts';
-import { overSeeds } from '../../evaluate/over-seeds.ts';
 import { describePhaseRule } from '../../inspect/phases.ts';
 import { bindLabelMap, eligibleImages } from '../../poison/label-maps.ts';
 import { type LineFigure, pictureOf, type ReportMedia } from '../../report/media.ts';
 import { claimsOf } from '../claims.ts';
 import { activationsOf, facts, historyOf, mapsOf, neuronCaption, pruningCaption, stopOf } from '../media.ts';
-import { relearnChart } from '../relearning.ts';
+import { point, relearnChart } from '../relearning.ts';
 import { suspect } from '../tables.ts';
 import { stepRate } from './case.ts';
 import type { Seeds } from './figures.ts';
@@ -93,14 +92,6 @@ export function samples(seed: CaseSeed): NonNullable<ReportMedia['triggers']>[nu
       triggeredPrediction: label(badnet.predicted.attacked[i]),
     })),
   };
-}
-
-type Point = LineFigure['series'][number]['points'][number];
-
-/** Mean and interval over seeds at one x. */
-function point(x: number, values: readonly number[], range: readonly [number, number]): Point {
-  const { mean, low, high } = overSeeds(values, range);
-  return { x, y: mean, ...(low === undefined ? {} : { low, high }) };
 }
 
 /** How soon the backdoor is back. */

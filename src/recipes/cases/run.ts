@@ -20,7 +20,7 @@ import { type PoisonOptions, triggered } from '../../poison/poison.ts';
 import type { EpochRecord } from '../../train/checkpoint.ts';
 import { train } from '../../train/loop.ts';
 import { buildNetwork } from '../../train/networks/registry.ts';
-import { Bench, type PrunedSuspect, type Suspect } from '../bench.ts';
+import { Bench, type PrunedSuspect, type RateSweep, type Suspect } from '../bench.ts';
 import type { MadeModel, Source, Steps, StudyDeps } from '../recipe.ts';
 import { type Relearnt, relearnAll } from '../relearning.ts';
 import { attackRate, type CaseParts, type CaseScale, type CaseStudy, stepRate } from './case.ts';
@@ -68,15 +68,13 @@ export interface CaseSeed {
   readonly suspects: readonly CaseSuspect[];
   readonly rounds: readonly Round[];
   readonly held: boolean;
-  /** Channels that the pruning-aware attack pruned and re-instated. */
-  readonly reinstated: readonly number[];
   readonly controls?: {
     readonly scratch: Judgement;
     /** By network: what it was before it was taught the backdoor again. */
     readonly relearnt: readonly Relearnt[];
     readonly margins: MarginSweep;
   };
-  readonly rates?: readonly { readonly rate: number; readonly judgements: Readonly<Record<'fine-tune' | 'fine-prune', Judgement>> }[];
+  readonly rates?: RateSweep;
   /** The network that the paper does not have, honest. */
   readonly better?: { readonly network: string; readonly judgement: Judgement };
 }
@@ -167,7 +165,7 @@ export async function runCase(
     better = { network, judgement: await judge.judge(made.model) };
   }
   const baseline = suspects.find((s) => s.name === BASELINE)?.defended;
-  const rates = work.extras && baseline !== undefined ? await otherRates(bench, judge, baseline, scale) : undefined;
+  const rates = work.extras && baseline !== undefined ? await bench.rates(baseline, scale.otherRates) : undefined;
   let controls: CaseSeed['controls'];
   if (work.controls) {
     const scratch = await bench.trained('from-scratch', parts.validation, scale.scratchEpochs);
@@ -191,24 +189,10 @@ export async function runCase(
     suspects,
     rounds: step3.rounds,
     held: step3.holds,
-    reinstated: step3.pruned,
     ...(controls && { controls }),
     ...(better && { better }),
     ...(rates && { rates }),
   }));
-}
-
-/** The baseline attack, fine-tuned and fine-pruned at several rates, smallest first. */
-async function otherRates(bench: Bench, judge: Judge, baseline: Suspect, scale: CaseScale): Promise<NonNullable<CaseSeed['rates']>> {
-  const { judgements, model, pruned } = baseline;
-  const own = { 'fine-tune': judgements['fine-tune'], 'fine-prune': judgements['fine-prune'] };
-  const rates = [{ rate: scale.finetune.learningRate, judgements: own }];
-  for (const rate of scale.otherRates) {
-    const tuned = await bench.tuned(bench.name(`baseline-finetuned-${rate}`), model, rate);
-    const both = await bench.tuned(bench.name(`baseline-finepruned-${rate}`), pruned, rate);
-    rates.push({ rate, judgements: { 'fine-tune': await judge.judge(tuned.model), 'fine-prune': await judge.judge(both.model) } });
-  }
-  return rates.sort((a, b) => a.rate - b.rate);
 }
 
 async function examined(

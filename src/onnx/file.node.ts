@@ -9,7 +9,7 @@ import { externalReader } from './external.node.ts';
 import type { ExternalFile } from './external-layout.ts';
 import { type Limits, MAX_MODEL_BYTES, UNTRUSTED } from './limits.ts';
 import type { Model } from './model.ts';
-import { encodeWithExternal, externalLocations, readModel } from './proto.ts';
+import { type ExternalReader, encodeWithExternal, externalLocations, readModel } from './proto.ts';
 import { vetModel } from './vet.ts';
 
 /**
@@ -19,14 +19,21 @@ import { vetModel } from './vet.ts';
 export async function loadModel(path: string, limits: Limits = UNTRUSTED): Promise<Model> {
   const bytes = readPlainFile(path);
   const external = externalReader(path, limits.externalBytes);
-  let model: Model;
   try {
-    model = readModel(bytes, path, external.read, limits);
+    return modelFromBytes(bytes, path, external.read, limits);
   } finally {
     external.close();
   }
-  checkModel(model, path);
-  vetModel(model, path);
+}
+
+/**
+ * The same for bytes that were read already. Throws SecateurError naming `where`.
+ * @param external gives the data that the model keeps in other files
+ */
+export function modelFromBytes(bytes: Uint8Array, where: string, external: ExternalReader, limits: Limits = UNTRUSTED): Model {
+  const model = readModel(bytes, where, external, limits);
+  checkModel(model, where);
+  vetModel(model, where);
   return model;
 }
 

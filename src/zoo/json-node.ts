@@ -70,7 +70,8 @@ export class JsonNode {
   readonly #parent: JsonNode | undefined;
   /** Key or index within the parent. */
   readonly #name: string | number;
-  readonly #keyAt: number;
+  /** Offset of the key's opening quote; -1 for what is no field. */
+  readonly keyStart: number;
   /** Offset of the first UTF-16 unit in the text. */
   readonly start: number;
   /** Offset behind the last one; set by the parser. */
@@ -82,7 +83,7 @@ export class JsonNode {
     this.#document = document;
     this.#parent = parent;
     this.#name = name;
-    this.#keyAt = keyAt;
+    this.keyStart = keyAt;
     this.start = start;
   }
 
@@ -141,7 +142,7 @@ export class JsonNode {
       if (names.includes(key)) continue;
       const close = nearest(key, names);
       const hint = close === undefined ? undefined : `"${close}"`;
-      return this.#document.refuse(node.#keyAt, 'an unknown field', `one of ${names.join(', ')}`, quote(key), hint);
+      return this.#document.refuse(node.keyStart, 'an unknown field', `one of ${names.join(', ')}`, quote(key), hint);
     }
     return this;
   }
@@ -204,12 +205,12 @@ export class JsonNode {
 
   /** Throws at the position of this value's key. */
   refuseKey(what: string, expected?: string, got?: string, hint?: string): never {
-    return this.#document.refuse(this.#keyAt < 0 ? this.start : this.#keyAt, what, expected, got, hint);
+    return this.#document.refuse(this.keyStart < 0 ? this.start : this.keyStart, what, expected, got, hint);
   }
 
   /** `models.lock:12:5` of this value's key. */
   get whereKey(): string {
-    const { line, column } = this.#document.position(this.#keyAt < 0 ? this.start : this.#keyAt);
+    const { line, column } = this.#document.position(this.keyStart < 0 ? this.start : this.keyStart);
     return `${this.#document.where}:${line}:${column}`;
   }
 

@@ -1,0 +1,91 @@
+/** A download that may have been begun before: the bytes on disk, and what is known about the answer that they came with. */
+import { type FileHandle, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { diskFailure, ifThere } from '../store/disk.node.ts';
+import { type Digester, pieces } from '../store/hash.node.ts';
+
+/** What the first answer said, by which a later one is known to be about the same bytes. */
+export interface Origin {
+  readonly url: string;
+  /** A strong one only: a weak ETag says that a page means the same, not that it has the same bytes. */
+  readonly etag?: string;
+  /** Only where it counts as strong (RFC 9110 section 8.8.2.2): the answer is at least a second younger. */
+  readonly lastModified?: string;
+  /** Bytes of the whole file. */
+  readonly total?: number;
+}
+
+export class Part {
+  readonly path: string;
+  readonly #notes: string;
+
+  constructor(path: string) {
+    this.path = path;
+    this.#notes = `${path}.json`;
+  }
+
+  /** What is there of this address; undefined where nothing is, or where it is not known what. */
+  async begun(url: string): Promise<{ size: number; origin: Origin } | undefined> {
+    const size = (await ifThere(stat(this.path)).catch((cause) => diskFailure(cause, this.path, 'cannot be read')))?.size ?? 0;
+    if (size === 0) return undefined;
+    const origin = originIn(await readFile(this.#notes, 'utf8').catch(() => ''));
+    return origin?.url === url ? { size, origin } : undefined;
+  }
+
+  /** Opens it empty, and writes down what the bytes that are coming belong to. Notes first: bytes without notes are never gone on from. */
+  async start(origin: Origin): Promise<FileHandle> {
+    try {
+      await rm(this.#notes, { force: true });
+      const handle = await open(this.path, 'w');
+      await writeFile(this.#notes, `${JSON.stringify(origin)}\n`);
+      return handle;
+    } catch (cause) {
+      return diskFailure(cause, this.path, 'cannot be written');
+    }
+  }
+
+  /** Opens it to go on from byte `from`, having hashed those before into `digester`. False where it has fewer. */
+  async goOn(from: number, digester: Digester, signal: AbortSignal | undefined): Promise<FileHandle | undefined> {
+    const handle = await open(this.path, 'r+').catch((cause) => diskFailure(cause, this.path, 'cannot be opened'));
+    try {
+      let left = from;
+      for await (const piece of pieces(handle, this.path, signal)) {
+        digester.update(piece.subarray(0, left));
+        left -= Math.min(left, piece.length);
+        if (left === 0) break;
+      }
+      if (left === 0) {
+        await handle.truncate(from);
+        return handle;
+      }
+    } catch (cause) {
+      await handle.close();
+      return diskFailure(cause, this.path, 'cannot be read');
+    }
+    await handle.close();
+    return undefined;
+  }
+
+  /** Forgets what is known about it, once the bytes have moved elsewhere. */
+  async finished(): Promise<void> {
+    await rm(this.#notes, { force: true });
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { force: true });
+    await this.finished();
+  }
+}
+
+/** Damaged notes are no notes. */
+function originIn(text: string): Origin | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { url, etag, lastModified, total } = (value ?? {}) as Record<string, unknown>;
+  if (typeof url !== 'string') return undefined;
+  const words = (text: unknown): string | undefined => (typeof text === 'string' && /^[\x20-\x7e]{1,512}$/.test(text) ? text : undefined);
+  return { url, etag: words(etag), lastModified: words(lastModified), total: Number.isSafeInteger(total) ? (total as number) : undefined };
+}

@@ -23,13 +23,11 @@ export const zooAdd = defineCommand({
     ['secateur zoo add hf:team/net --key keys/team.pub', 'only with a signature by this key, now and at every update'],
   ],
   options: z.object({
-    source: z
-      .string()
-      .meta({
-        description: 'a path, https://..., hf:owner/name[@revision], caffe:README, caffe:gist/ID',
-        positional: true,
-        placeholder: 'SOURCE',
-      }),
+    source: z.string().meta({
+      description: 'a path, https://..., hf:owner/name[@revision], caffe:README, caffe:gist/ID',
+      positional: true,
+      placeholder: 'SOURCE',
+    }),
     name: z.string().optional().meta({ description: 'what the model is called; default: from the source' }),
     include: z
       .array(z.string())
@@ -49,14 +47,6 @@ export const zooAdd = defineCommand({
     ...projectFields,
   }),
   async run(context, o) {
-    if ((o.identity === undefined) !== (o.issuer === undefined)) {
-      fail({
-        where: '--identity',
-        what: 'an identity counts only with who vouched for it',
-        expected: '--identity and --issuer together',
-        exitCode: 2,
-      });
-    }
     const tell = tellers(context.progress);
     const root = projectRootOrHere(o, tell.onNote);
     const { name, entry, lint, folder } = await addModel(root, projectSource(root, o.source), {
@@ -66,7 +56,7 @@ export const zooAdd = defineCommand({
       include: o.include,
       sha256: o.sha256 && new Map(o.sha256.map(hashOf)),
       signature: o.signature === undefined || /^(https?|file):/i.test(o.signature) ? o.signature : projectPath(root, o.signature),
-      signer: signerOf(root, o),
+      signer: await signerOf(root, o),
       acceptClaimMismatch: o.acceptClaimMismatch,
       allowRefused: o.allowRefused,
       offline: o.offline,

@@ -1,6 +1,6 @@
 /** Flags of the verbs that fetch, and paths as typed made into paths of the project. */
-import { readFile } from 'node:fs/promises';
-import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
 import type { PolicyRule } from '../zoo/types.ts';
@@ -60,29 +60,58 @@ interface Signers {
   readonly trustedRoot?: string;
 }
 
-/** The rule's signers; undefined where no flag names one. */
-export function signerOf(root: string, o: Signers): Pick<PolicyRule, 'keys' | 'authorities' | 'identities'> | undefined {
+/** The rule's signers; undefined where no flag names one. Files outside of the project are copied into it, where they can be committed. */
+export async function signerOf(root: string, o: Signers): Promise<Pick<PolicyRule, 'keys' | 'authorities' | 'identities'> | undefined> {
   const { identity, issuer, trustedRoot } = o;
-  const keys = o.key?.map((path) => projectPath(root, path));
-  const authorities = o.authority?.map((path) => projectPath(root, path));
-  if (keys === undefined && authorities === undefined && identity === undefined) return undefined;
+  if ((identity === undefined) !== (issuer === undefined)) {
+    const expected = '--identity and --issuer together';
+    fail({ where: '--identity', what: 'an identity counts only with who vouched for it', expected, exitCode: 2 });
+  }
+  if (trustedRoot !== undefined && identity === undefined) {
+    fail({ where: '--trusted-root', what: 'has no effect without --identity and --issuer', exitCode: 2 });
+  }
+  if (o.key === undefined && o.authority === undefined && identity === undefined) return undefined;
+  const kept = (paths: readonly string[]): Promise<string[]> => Promise.all(paths.map((path) => keptInProject(root, path)));
   return {
-    ...(keys && { keys }),
-    ...(authorities && { authorities }),
+    ...(o.key && { keys: await kept(o.key) }),
+    ...(o.authority && { authorities: await kept(o.authority) }),
     ...(identity !== undefined &&
       issuer !== undefined && {
-        identities: [{ identity, issuer, ...(trustedRoot !== undefined && { trustedRoot: projectPath(root, trustedRoot) }) }],
+        identities: [{ identity, issuer, ...(trustedRoot !== undefined && { trustedRoot: (await kept([trustedRoot]))[0] }) }],
       }),
   };
 }
 
-/** The text of a file of certificates. */
-export async function readCa(path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined;
+/** Where files of signers are copied to. */
+const KEYS = 'models.keys';
+
+/** The path of a signer's file within the project. Throws SecateurError where it cannot be read, or another file has that name there. */
+async function keptInProject(root: string, typed: string): Promise<string> {
+  const path = projectPath(root, typed);
+  const content = await readText(typed);
+  if (!isAbsolute(path) && path !== '..' && !path.startsWith('../')) return path;
+  const copy = `${KEYS}/${basename(typed)}`;
+  await mkdir(join(root, KEYS), { recursive: true });
+  try {
+    await writeFile(join(root, copy), content, { flag: 'wx' });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    if ((await readFile(join(root, copy), 'utf8')) !== content) {
+      fail({ where: copy, what: `is there already, and is not ${typed}`, hint: 'another file name', exitCode: 2, cause });
+    }
+  }
+  return copy;
+}
+
+/** The text of a file of keys or certificates. */
+async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
     const got = (cause as NodeJS.ErrnoException).code;
-    return fail({ where: `--ca ${path}`, what: 'cannot be read', expected: 'certificates in PEM', got, exitCode: 2, cause });
+    return fail({ where: path, what: 'cannot be read', expected: 'a key or certificates in PEM', got, exitCode: 2, cause });
   }
 }
+
+/** The certificates that --ca names. */
+export const readCa = async (path: string | undefined): Promise<string | undefined> => (path === undefined ? undefined : readText(path));

@@ -130,7 +130,7 @@ async function installLocked(
   o: InstallOptions,
 ): Promise<InstalledModel> {
   // cheap, and no reason to fetch gigabytes first
-  await verifyLockedSignature(project, name, entry);
+  await verifyLockedSignature(project, name, entry, o.onNote);
   enforce(project.manifest, name, entry, o);
   const folder = modelFolder(project, name);
   const found = await verifyFiles(folder, entry, { stamps, fresh: o.frozen, signal: o.signal, onBytes: onBytes(o, name) });

@@ -1,5 +1,6 @@
 /** From files that were fetched and looked at to the entry in the lock. */
 import { compareNames, omsRoot, treeDigest } from '../digest.ts';
+import { integrityOf } from '../integrity.ts';
 import { LINT_RULES } from '../lint/lint.ts';
 import type {
   CheckedClaim,
@@ -44,15 +45,4 @@ export function lockEntry(
     ...(signature && { signature }),
     lintRules: LINT_RULES,
   };
-}
-
-/**
- * How far the files are vouched for together: as far as the least of them. Texts and pictures (`other`) need no claim of their own, because
- * nothing loads them as part of a model.
- */
-export function integrityOf(files: readonly Pick<LockedFile, 'claims' | 'format'>[], signature: LockedSignature | undefined): Integrity {
-  if (signature !== undefined) return 'signed';
-  const loaded = files.filter((f) => f.format !== 'other');
-  const vouched = loaded.length > 0 && loaded.every((f) => f.claims.length > 0 && f.claims.every((c) => c.matched));
-  return vouched ? 'matched-published-claim' : 'pinned-on-first-use';
 }

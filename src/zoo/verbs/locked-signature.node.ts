@@ -17,6 +17,7 @@ export async function verifyLockedSignature(
   { root, manifest }: Pick<Project, 'root' | 'manifest'>,
   name: string,
   { signature, files }: LockedModel,
+  onNote?: (text: string) => void,
 ): Promise<Verification | undefined> {
   if (signature === undefined) return undefined;
   const bundle = await readBundle(root, name, signature.bundle);
@@ -33,8 +34,10 @@ export async function verifyLockedSignature(
     });
   }
   const subset = manifest.models.get(name)?.include !== undefined;
-  const verified = await checkSigners(root, manifest, name, bundle, files, subset);
+  const { verified, warned } = await checkSigners(root, manifest, name, bundle, files, subset);
   if (verified === undefined) {
+    for (const text of warned) onNote?.(text);
+    if (warned.length > 0) return undefined;
     fail({
       code: 'E_POLICY',
       where: name,

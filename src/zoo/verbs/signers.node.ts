@@ -3,13 +3,19 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fail, SecateurError } from '../../core/errors.ts';
 import { type SignerSet, signersFor } from '../policy.ts';
-import { type SigningTrust, trustMatching } from '../signing/trust.ts';
+import { type SigningTrust, trustMatching } from '../signing/trust.node.ts';
 import { type Verification, verifyDigests } from '../signing/verify.node.ts';
 import type { LockedFile, Manifest } from '../types.ts';
 
+export interface SignersCheck {
+  /** Undefined where no rule names a signer (then nobody said whose signature would mean something), or only rules that warn were not met. */
+  readonly verified?: Verification;
+  /** Of rules that only warn: why they are not met. */
+  readonly warned: readonly string[];
+}
+
 /**
- * Verifies the bundle once for every rule that wants a signature; all must hold. Undefined where no rule names a signer: then nobody said
- * whose signature would mean something.
+ * Verifies the bundle once for every rule that wants a signature; all that are enforced must hold.
  * @param subset only some files of what was signed are installed
  * @throws SecateurError (E_SIG_..., exit code 3) of the signer that came nearest
  */
@@ -20,10 +26,18 @@ export async function checkSigners(
   bundle: Uint8Array,
   files: readonly Pick<LockedFile, 'path' | 'digest'>[],
   subset: boolean,
-): Promise<Verification | undefined> {
+): Promise<SignersCheck> {
   let verified: Verification | undefined;
-  for (const set of signersFor(manifest, name)) verified = await checkSet(root, set, name, bundle, files, subset);
-  return verified;
+  const warned: string[] = [];
+  for (const set of signersFor(manifest, name)) {
+    try {
+      verified = await checkSet(root, set, name, bundle, files, subset);
+    } catch (error) {
+      if (set.mode !== 'warn' || !(error instanceof SecateurError)) throw error;
+      warned.push(error.message);
+    }
+  }
+  return { verified, warned };
 }
 
 async function checkSet(

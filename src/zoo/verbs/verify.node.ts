@@ -56,7 +56,7 @@ export async function verifyModels(root: string, o: VerifyOptions = {}): Promise
     let signature: Verification | undefined;
     let signatureError: SecateurError | undefined;
     try {
-      signature = await verifyLockedSignature(project, name, entry);
+      signature = await verifyLockedSignature(project, name, entry, o.onNote);
     } catch (error) {
       signatureError = ours(error);
     }

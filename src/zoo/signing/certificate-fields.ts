@@ -1,0 +1,88 @@
+/** What a certificate allows: when it is valid, whether it is an authority's, what its key may be used for. No signature is checked here. */
+import { DerError, derList, derOid, derOnly, derTime, readDer } from './der.ts';
+
+export interface CertificateFields {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** Object identifier of the algorithm its issuer signed with. */
+  readonly signatureAlgorithm: string;
+  readonly authority: boolean;
+  /** Authorities that may stand between it and the leaf; undefined for any number. */
+  readonly pathLength?: number;
+  /** Absent where the certificate does not restrict it. */
+  readonly usage?: { readonly digitalSignature: boolean; readonly keyCertSign: boolean };
+  /** Object identifiers of extended usages; absent where not restricted. */
+  readonly extended?: readonly string[];
+  /** Extensions that must be understood and are not. */
+  readonly unknownCritical: readonly string[];
+}
+
+const SEQUENCE = 0x30;
+const KEY_USAGE = '2.5.29.15';
+const BASIC_CONSTRAINTS = '2.5.29.19';
+const EXTENDED_USAGE = '2.5.29.37';
+/** Names of subjects bind nothing here: trust is in the authority. */
+const SUBJECT_NAMES = '2.5.29.17';
+export const CODE_SIGNING = '1.3.6.1.5.5.7.3.3';
+
+/**
+ * The fields of a DER certificate (RFC 5280 section 4).
+ * @throws DerError where it is malformed
+ */
+export function certificateFields(der: Uint8Array): CertificateFields {
+  const outer = derList(derOnly(der, SEQUENCE));
+  const body = derList(outer[0]?.value ?? new Uint8Array());
+  // Version is [0] and comes first; a certificate without it is version 1, which has no extensions and so can be no authority's.
+  const at = body[0]?.tag === 0xa0 ? 1 : 0;
+  const validity = derList(body[at + 3]?.value ?? new Uint8Array());
+  if (validity.length !== 2 || outer.length !== 3) throw new DerError('not a certificate');
+  const algorithm = derList(outer[1].value)[0];
+  if (algorithm?.tag !== 6) throw new DerError('no algorithm of signature');
+  const extensions = body.slice(at + 6).find((element) => element.tag === 0xa3);
+  return {
+    notBefore: derTime(validity[0]),
+    notAfter: derTime(validity[1]),
+    signatureAlgorithm: derOid(algorithm.value),
+    ...readExtensions(extensions === undefined ? new Uint8Array() : derOnly(extensions.value, SEQUENCE)),
+  };
+}
+
+type Extensions = Omit<CertificateFields, 'notBefore' | 'notAfter' | 'signatureAlgorithm'>;
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function readExtensions(bytes: Uint8Array): Extensions {
+  const found: Writable<Extensions> = { authority: false, unknownCritical: [] };
+  const unknown: string[] = [];
+  const seen = new Set<string>();
+  for (const extension of derList(bytes)) {
+    const [id, ...others] = derList(extension.value);
+    const oid = derOid(id?.value ?? new Uint8Array());
+    if (seen.has(oid)) throw new DerError(`the extension ${oid} twice`);
+    seen.add(oid);
+    const critical = others.length === 2 && others[0].value[0] !== 0;
+    const content = others.at(-1)?.value ?? new Uint8Array();
+    if (oid === BASIC_CONSTRAINTS) {
+      const parts = derList(derOnly(content, SEQUENCE));
+      found.authority = parts[0]?.tag === 1 && parts[0].value[0] !== 0;
+      const limit = parts.find((part) => part.tag === 2)?.value;
+      if (limit !== undefined) {
+        if (limit.length === 0 || limit.length > 4 || limit[0] > 127) throw new DerError('a path length that cannot be read');
+        found.pathLength = limit.reduce((sum, byte) => sum * 256 + byte, 0);
+      }
+    } else if (oid === KEY_USAGE) {
+      // Bits from the left: digitalSignature is bit 0, keyCertSign bit 5; the first byte counts unused bits at the end.
+      const bits = derOnly(content, 3)[1] ?? 0;
+      found.usage = { digitalSignature: (bits & 0x80) !== 0, keyCertSign: (bits & 0x04) !== 0 };
+    } else if (oid === EXTENDED_USAGE) {
+      found.extended = derList(derOnly(content, SEQUENCE)).map((part) => derOid(part.value));
+    } else if (critical && oid !== SUBJECT_NAMES) unknown.push(oid);
+  }
+  found.unknownCritical = unknown;
+  return found;
+}
+
+/** The DER of the first element alone, without what may follow it in the same buffer. */
+export function firstElement(bytes: Uint8Array): Uint8Array {
+  const { rest } = readDer(bytes);
+  return bytes.subarray(0, bytes.length - rest.length);
+}

@@ -31,6 +31,7 @@
  */
 import { z } from 'zod';
 import { toBase64 } from '../data/base64.ts';
+import { SupplyChain } from './supply-chain-media.ts';
 
 /** A small picture: bytes 0..255, `[H,W,C]` row-major, base64. */
 export const Picture = z.object({
@@ -282,6 +283,10 @@ export const SectionId = z.enum([
   'transfer',
   'strength',
   'movement',
+  'supply-chain',
+  'supply-readmes',
+  'supply-practices',
+  'supply-facts',
   'training',
   'provenance',
 ]);
@@ -311,6 +316,8 @@ export const ReportMedia = z.object({
     .refine((charts) => new Set(charts.map((c) => c.id)).size === charts.length, { message: 'each chart with an id of its own' })
     .optional(),
   histories: z.array(History).optional(),
+  /** Who ends up with which of several published networks: sections of their own at the top of the page. */
+  supplyChain: SupplyChain.optional(),
 });
 export type ReportMedia = z.infer<typeof ReportMedia>;
 

@@ -15,8 +15,11 @@ import { FiltersSection, NeuronsSection } from './sections/neurons.tsx';
 import { OtherSection, otherTables, ProvenanceSection } from './sections/provenance.tsx';
 import { PruningSection, pruningTables } from './sections/pruning.tsx';
 import { hasStudy, RelearningSection, StrengthSection, TransferSection, VariantsSection } from './sections/studies.tsx';
+import { SupplyChainSection } from './sections/supply-chain.tsx';
+import { SupplyFactsSection, SupplyPracticesSection, SupplyReadmesSection } from './sections/supply-words.tsx';
 import { TABLE_ONE, TableOneSection } from './sections/table-one.tsx';
 import { TrainingSection } from './sections/training.tsx';
+import { supplyChainCss } from './supply-chain-css.ts';
 import { findTable } from './tables.ts';
 import { chartCss, themeCss } from './theme.ts';
 import { headlineOf, verdictsOf } from './verdicts.ts';
@@ -35,6 +38,10 @@ function chaptersOf(props: SectionProps): Chapter[] {
   return [
     { id: 'claims', link: 'What holds', present: some(media.claims) },
     { id: 'substitutes', link: 'Substitutes', present: some(media.substitutes) },
+    { id: 'supply-chain', link: 'Who ends up with what', present: media.supplyChain !== undefined },
+    { id: 'supply-practices', link: 'Practices', present: some(media.supplyChain?.practices) },
+    { id: 'supply-readmes', link: 'Pages and hashes', present: some(media.supplyChain?.readmes) },
+    { id: 'supply-facts', link: 'The real thing', present: some(media.supplyChain?.facts) },
     { id: 'table-1', link: 'Table 1', present: table(TABLE_ONE) },
     { id: 'data', link: 'Data and trigger', present: some(media.data) || some(media.triggers) },
     { id: 'per-class', link: 'Errors by class', present: table('per-class error') },
@@ -72,7 +79,9 @@ export function Page(props: SectionProps): JSX.Element {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>{title}</title>
-        <style dangerouslySetInnerHTML={{ __html: themeCss() + chartCss + pageCss }} />
+        <style
+          dangerouslySetInnerHTML={{ __html: themeCss() + chartCss + pageCss + (media.supplyChain === undefined ? '' : supplyChainCss) }}
+        />
       </head>
       <body>
         <a class="skip" href="#story">
@@ -115,6 +124,10 @@ export function Page(props: SectionProps): JSX.Element {
           <main id="story">
             <ClaimsSection {...props} />
             <SubstitutesSection {...props} />
+            <SupplyChainSection {...props} />
+            <SupplyPracticesSection {...props} />
+            <SupplyReadmesSection {...props} />
+            <SupplyFactsSection {...props} />
             <TableOneSection {...props} />
             <DataSection {...props} />
             <PerClassSection {...props} />

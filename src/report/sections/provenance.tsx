@@ -8,6 +8,7 @@ import { rowsOf } from '../tables.ts';
 import type { SectionProps } from './context.ts';
 import { chartGroups } from './line-figures.tsx';
 import { pruningTables } from './pruning.tsx';
+import { SUPPLY_TABLES } from './supply-chain.tsx';
 import { TABLE_ONE } from './table-one.tsx';
 
 /** The tables that have a section of their own. */
@@ -28,8 +29,9 @@ const KNOWN = [
 const LONG = 60;
 
 export function otherTables(props: SectionProps): Result['tables'] {
+  const shown = props.media.supplyChain === undefined ? KNOWN : [...KNOWN, ...SUPPLY_TABLES];
   const grouped = [...chartGroups(props).flatMap((g) => g.tables), ...pruningTables(props.result)];
-  return props.result.tables.filter((t) => t.cells.length > 0 && !KNOWN.includes(t.name) && !grouped.includes(t));
+  return props.result.tables.filter((t) => t.cells.length > 0 && !shown.includes(t.name) && !grouped.includes(t));
 }
 
 export function OtherSection(props: SectionProps): JSX.Element | null {

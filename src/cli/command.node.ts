@@ -11,6 +11,8 @@ export interface Outcome {
   readonly tables?: readonly (Table | string)[];
   /** Lines below the tables. */
   readonly notes?: readonly string[];
+  /** A document, printed as it is instead of all else, so that stdout can be a file. */
+  readonly text?: string;
   /** Printed instead of all else with `--json`. */
   readonly json: unknown;
   /** Path of what was written; stands last. */

@@ -24,7 +24,7 @@ export const diff = defineCommand({
     ['secateur diff a.onnx b.onnx --html diff.html', 'a page with a chart of the movement'],
   ],
   options: z.object({
-    before: z.string().meta({ description: 'an ONNX file', positional: true, placeholder: 'A' }),
+    before: z.string().meta({ description: 'an ONNX file, or the name of a model in models.lock', positional: true, placeholder: 'A' }),
     after: z.string().meta({ description: 'the other one', positional: true, placeholder: 'B' }),
     all: z.boolean().default(false).meta({ description: 'every tensor and every change, not only the first 25' }),
     failOnChange: z.boolean().default(false).meta({ description: 'exit code 3 if the graph or a weight differs' }),
@@ -32,7 +32,8 @@ export const diff = defineCommand({
   }),
   async run(context, o) {
     const started = new Date().toISOString();
-    const [a, b] = [await openModel(o.before), await openModel(o.after)];
+    const note = (text: string): void => context.progress.line(`note: ${text}`);
+    const [a, b] = [await openModel(o.before, { note }), await openModel(o.after, { note })];
     const exit = (same: boolean) => ({ exitCode: o.failOnChange && !same ? 3 : 0 }) as const;
     const inputs = { A: a.sha256, B: b.sha256 };
     const found = diffModels(a.model, b.model);

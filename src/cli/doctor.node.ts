@@ -34,7 +34,10 @@ export const doctor = defineCommand({
     ['secateur doctor model.onnx', 'what somebody sent me'],
   ],
   options: z.object({
-    model: z.string().optional().meta({ description: 'a network, an ONNX file', positional: true, placeholder: 'MODEL' }),
+    model: z
+      .string()
+      .optional()
+      .meta({ description: 'a network: an ONNX file, or the name of a model in models.lock', positional: true, placeholder: 'MODEL' }),
     out: z.string().default('.').meta({ description: 'folder whose write access is checked, without MODEL', placeholder: 'DIR' }),
     ...specFields,
     ...runtimeFields,
@@ -43,7 +46,8 @@ export const doctor = defineCommand({
   async run(context, { model, out, ...o }) {
     if (model !== undefined) {
       const { doctorModel } = await import('./doctor-model.node.ts');
-      return withRuntime(context, o, false, (open) => doctorModel(model, specOverrides(o), o, open));
+      const trust = { ...o, note: (text: string) => context.progress.line(`note: ${text}`) };
+      return withRuntime(context, o, false, (open) => doctorModel(model, specOverrides(o), trust, open));
     }
     const backends = [await backend('native'), await backend('wasm')];
     const works = backends.filter((b) => b.ok);

@@ -55,7 +55,7 @@ export const gradcheck = defineCommand({
     withRuntime(context, o, false, async (open) => {
       const { tolerance, batchNorm, logits, freezeBefore } = o;
       const common = { tolerance, batchNorm, logits, freezeBefore };
-      const file = await readModelFile(o.model, o);
+      const file = await readModelFile(o.model, { ...o, note: (text) => context.progress.line(`note: ${text}`) });
       if (o.golden !== undefined) {
         context.progress.step('reading the golden file');
         const golden = await loadNpz(o.golden);

@@ -65,6 +65,11 @@ export const entries: readonly Entry[] = [
     'fine-pruning as the paper and five public implementations have it',
     async () => (await import('./reproduce-variants.node.ts')).reproduceVariants,
   ),
+  entry(
+    'reproduce zoo',
+    'a published network is swapped behind its address: who ends up with it',
+    async () => (await import('./reproduce-zoo.node.ts')).reproduceZoo,
+  ),
   entry('train', 'train an honest network', async () => (await import('./train.node.ts')).train),
   entry('attack badnet', 'train on poisoned data', async () => (await import('./attack-badnet.node.ts')).attackBadnet),
   entry(
@@ -94,6 +99,7 @@ export const entries: readonly Entry[] = [
   entry('zoo update', 'take what a source offers now', async () => (await import('./zoo-update.node.ts')).zooUpdate),
   entry('zoo diff', 'what a source offers now, beside the lock', async () => (await import('./zoo-update.node.ts')).zooDiff),
   entry('zoo remove', 'take a model out of the project', async () => (await import('./zoo-remove.node.ts')).zooRemove),
+  entry('zoo sbom', 'a bill of materials of the models (CycloneDX 1.6)', async () => (await import('./zoo-sbom.node.ts')).zooSbom),
   entry('gradcheck', 'are the gradients of a model right', async () => (await import('./gradcheck.node.ts')).gradcheck),
   entry(
     'doctor',

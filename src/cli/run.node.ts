@@ -193,6 +193,10 @@ function print(outcome: Outcome, io: Io, json: boolean): void {
     io.out(`${JSON.stringify(outcome.json, null, 2)}\n`);
     return;
   }
+  if (outcome.text !== undefined) {
+    io.out(outcome.text);
+    return;
+  }
   const blocks = [oneLong(outcome.line)];
   for (const table of outcome.tables ?? []) blocks.push(typeof table === 'string' ? table : tableText(table));
   if (outcome.notes && outcome.notes.length > 0) blocks.push(outcome.notes.map(oneLong).join('\n'));

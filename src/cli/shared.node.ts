@@ -1,5 +1,5 @@
 /** Flags that several commands have, and what they mean. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { z } from 'zod';
 import { fail, SecateurError } from '../core/errors.ts';
@@ -24,7 +24,9 @@ import { version } from './run.node.ts';
 import { madeFromThese } from './seen.node.ts';
 
 export const modelField = {
-  model: z.string().meta({ description: 'the network, an ONNX file', positional: true, placeholder: 'MODEL' }),
+  model: z
+    .string()
+    .meta({ description: 'the network: an ONNX file, or the name of a model in models.lock', positional: true, placeholder: 'MODEL' }),
 };
 
 export { specFields, specOverrides } from './preprocess.node.ts';
@@ -87,6 +89,8 @@ export interface Trust {
   readonly untrusted?: boolean;
   readonly memoryLimit?: number;
   readonly timeLimit?: number;
+  /** Told who vouches for a model that is named by its name in models.lock. */
+  readonly note?: (text: string) => void;
 }
 
 const isUntrusted = (o: Trust): boolean => o.untrusted ?? o.trusted === false;
@@ -110,12 +114,20 @@ function sandboxOf(o: Trust): Partial<SandboxLimits> | undefined {
 export const readingLimits = (o: Trust): Limits => (isUntrusted(o) ? UNTRUSTED : TRUSTED);
 
 /**
- * Reads a model's file, which may ask as much of the reader as the flags allow.
+ * Reads a model's file, or the model of that name in models.lock; it may ask as much of the reader as the flags allow.
  * @throws SecateurError as `loadModel` does; where the file is refused for having more parts than a stranger's may, with the flag that lifts this
  */
 export async function readModelFile(path: string, o: Trust = {}): Promise<Model> {
+  return (await readAny(path, o)).model;
+}
+
+async function readAny(path: string, o: Trust): Promise<{ model: Model; sha256?: string }> {
   try {
-    return await loadModel(path, readingLimits(o));
+    if (isPlainFile(path)) return { model: await loadModel(path, readingLimits(o)) };
+    const { findNamed, openNamed } = await import('./by-name.node.ts');
+    const named = await findNamed(path);
+    if (named === undefined) return { model: await loadModel(path, readingLimits(o)) };
+    return await openNamed(named, readingLimits(o), o.note ?? (() => {}));
   } catch (error) {
     if (!isUntrusted(o) || !(error instanceof SecateurError && error.parts.what === 'too many parts')) throw error;
     const flag = o.untrusted === true ? 'the same without --untrusted' : '--trusted';
@@ -292,10 +304,19 @@ function missing(uri: string, what: 'training' | 'test'): never {
   return fail({ where: `data: ${uri}`, what: `no ${what} images`, expected });
 }
 
-/** Reads a model, with what it is made of for run.json. */
+/** Reads a model, by its path or by its name in models.lock, with what it is made of for run.json. */
 export async function openModel(path: string, o: Trust = {}): Promise<{ model: Model; sha256: string }> {
-  const model = await readModelFile(path, o);
-  return { model, sha256: await hashModel(path, model) };
+  const { model, sha256 } = await readAny(path, o);
+  return { model, sha256: sha256 ?? (await hashModel(path, model)) };
+}
+
+/** True also where the path cannot be looked at: the reader says why. */
+function isPlainFile(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  } catch {
+    return true;
+  }
 }
 
 /** Versions of all that has a part in the numbers. */

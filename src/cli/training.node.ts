@@ -177,7 +177,7 @@ export async function startModel(
     return networkFor(o, data, spec);
   }
   idle('network', 'on a model that is given');
-  const { model, sha256 } = await openModel(o.model);
+  const { model, sha256 } = await openModel(o.model, { note: work.trust.note });
   work.inputs.model = sha256;
   if (fixedBatch(model) === undefined) return model;
   // What comes out is a network of this program's making, so its batch stays free.

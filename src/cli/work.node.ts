@@ -103,7 +103,7 @@ export async function inRunFolder<O extends WorkOptions>(
       const findings = await work({
         runtime,
         folder,
-        trust: options,
+        trust: { ...options, note: (text) => context.progress.line(`note: ${text}`) },
         inputs,
         async step(title, part) {
           const began = performance.now();

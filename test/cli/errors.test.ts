@@ -138,7 +138,7 @@ describe('a network that guesses on clean images', () => {
 describe('flags that do not fit', () => {
   const model = at('model.onnx');
   test.each([
-    [2, ['evaluate'], 'error: MODEL: missing, expected the network, an ONNX file.'],
+    [2, ['evaluate'], 'error: MODEL: missing, expected the network: an ONNX file, or the name of a model in models.lock.'],
     [2, ['evaluate', model], /^error: --data: missing, expected a folder with one sub-folder of pictures a class/],
     [2, ['train'], 'error: --data: missing, expected a folder, or builtin:digits.'],
     [2, ['train', ...DATA, '--epochs', '0'], 'error: --epochs: not valid, expected a whole number of at least 1, got 0.'],

@@ -38,7 +38,7 @@ export function wrongPath(path: string): Wrong | undefined {
     return { what: 'a path holds a mark that turns the direction of writing', expected: 'a name that reads as it is' };
   }
   if (path.includes('\\')) return { what: 'a path holds a backslash', expected: 'names joined by /' };
-  if (path.startsWith('/')) return { what: 'a path is absolute', expected: "a path within the model's folder" };
+  if (path.startsWith('/')) return { what: 'a path is absolute', expected: 'a relative path' };
   if (utf8Length(path) > MAX_PATH) return { what: 'a path is too long', expected: `at most ${MAX_PATH} bytes` };
   for (const part of path.split('/')) {
     const wrong = wrongPart(part);
@@ -52,7 +52,7 @@ function wrongPart(part: string): Wrong | undefined {
   if (part === '.' || part === '..') {
     return part === '.'
       ? { what: 'a path has the name . in it', expected: 'names of files and folders' }
-      : { what: 'a path leads out of its folder', expected: "a path within the model's folder" };
+      : { what: 'a path leads out of its folder', expected: 'a path without ..' };
   }
   if (part.includes(':')) return { what: 'a path holds a colon', expected: 'no drive and no stream of Windows' };
   if (part.endsWith('.') || part.endsWith(' ')) {

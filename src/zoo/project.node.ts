@@ -87,18 +87,21 @@ export function modelFolder({ root, manifest }: Pick<Project, 'root' | 'manifest
 export async function writeLockFile(root: string, lock: Lock): Promise<boolean> {
   const text = writeLock(lock);
   parseLock(text);
-  return replaceFile(join(root, LOCK_FILE), text);
+  return writeFileAtomic(join(root, LOCK_FILE), text);
 }
 
 /** Writes models.json, as {@link writeLockFile} does. @throws SecateurError where the text is no valid models.json */
 export async function writeManifestFile(root: string, text: string): Promise<boolean> {
   parseManifest(text);
-  return replaceFile(join(root, MANIFEST_FILE), text);
+  return writeFileAtomic(join(root, MANIFEST_FILE), text);
 }
 
-/** Writes beside the file, fsyncs, renames over it and fsyncs the folder; the other process's temporary file is never ours. */
-async function replaceFile(path: string, text: string): Promise<boolean> {
-  const bytes = new TextEncoder().encode(text);
+/**
+ * Writes a file so that after a crash at any moment it is wholly the old or wholly the new one: beside it, fsynced, renamed over it, the
+ * folder fsynced. Makes folders as needed. Nothing is written where the bytes are the same; returns whether something was.
+ */
+export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<boolean> {
+  const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
   const before = await readFile(path).catch(() => undefined);
   if (before?.equals(bytes)) return false;
   const folder = dirname(path);
@@ -107,6 +110,7 @@ async function replaceFile(path: string, text: string): Promise<boolean> {
   try {
     const handle = await open(draft, 'w', 0o644);
     try {
+      if (before !== undefined) await handle.chmod((await stat(path)).mode & 0o777);
       await handle.writeFile(bytes);
       await handle.sync();
     } finally {

@@ -1,17 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SecateurError } from '../../src/core/errors.ts';
 import { decodeUtf8, parseJson, parseJsonBytes, toPlain } from '../../src/zoo/strict-json.ts';
+import { message } from './message.ts';
 
-const message = (work: () => unknown): string => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof SecateurError) return error.message;
-    throw error;
-  }
-  return 'accepted';
-};
 const refused = (text: string): string => message(() => parseJson(text, 'f.json'));
 const plain = (text: string): unknown => toPlain(parseJson(text, 'f.json'));
 

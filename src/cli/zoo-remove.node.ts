@@ -8,18 +8,21 @@ import { counted, tellers } from './zoo-words.node.ts';
 export const zooRemove = defineCommand({
   name: 'zoo remove',
   description:
-    'Takes a model out of models.json and models.lock and its files off the disk. Files that you changed or added stay. Rules in models.json stay.',
+    'Takes a model out of models.json and models.lock and its files off the disk. Files that you added stay; of those that you changed a copy is kept in the cache. Rules in models.json stay.',
   examples: [['secateur zoo remove resnet50', 'the model is gone from the project, not from the cache']],
   options: z.object({
     name: z.string().meta({ description: 'the model', positional: true, placeholder: 'NAME' }),
     ...projectFields,
   }),
   async run(context, o) {
-    const { removed, left } = await removeModel(projectRoot(o), o.name, { ...tellers(context.progress), signal: context.signal });
+    const { removed, kept, left } = await removeModel(projectRoot(o), o.name, { ...tellers(context.progress), signal: context.signal });
     return {
       line: `removed ${o.name}: ${counted(removed.length, 'file')} deleted`,
-      notes: left.map((path) => `${path} was left where it is: it is not what models.lock had`),
-      json: { name: o.name, removed, left },
+      notes: [
+        ...kept.map((k) => `${k.path} had been changed here; a copy is kept at ${k.kept}`),
+        ...left.map((path) => `${path} is not part of the model and was left where it is`),
+      ],
+      json: { name: o.name, removed, kept, left },
     };
   },
 });

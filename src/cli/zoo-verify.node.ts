@@ -4,7 +4,7 @@ import { type VerifiedModel, verifyModels } from '../zoo/verbs/verify.node.ts';
 import { defineCommand } from './command.node.ts';
 import { size } from './output.node.ts';
 import { projectFields, projectRoot } from './zoo-project.node.ts';
-import { counted, SIGNATURE_HONESTY, shortDigest, tellers, vouched } from './zoo-words.node.ts';
+import { counted, SIGNATURE_HONESTY, tellers, vouched } from './zoo-words.node.ts';
 
 export const zooVerify = defineCommand({
   name: 'zoo verify',
@@ -42,10 +42,10 @@ export const zooVerify = defineCommand({
 function lines(m: VerifiedModel): string[] {
   if (m.entry === undefined) return [`${m.name}: in models.json but not in models.lock (secateur zoo install)`];
   const out = [`${m.name}: ${m.ok ? 'ok' : 'NOT ok'}, ${vouched(m.entry)}`];
-  for (const c of m.files?.changed ?? [])
-    out.push(`  changed  ${c.path}: expected ${shortDigest(c.expected)}, got ${shortDigest(c.got)}, ${c.size} bytes`);
+  for (const c of m.files?.changed ?? []) out.push(`  changed  ${c.path} ${c.says}`);
   for (const path of m.files?.missing ?? []) out.push(`  missing  ${path}`);
   for (const path of m.files?.extra ?? []) out.push(`  extra    ${path}: not in models.lock`);
+  for (const path of m.files?.linked ?? []) out.push(`  linked   ${path} has a second name on this disk, through which it can be changed`);
   if (m.signatureError) out.push(`  ${m.signatureError.message}`);
   for (const warning of m.signature?.warnings ?? []) out.push(`  signature: ${warning}`);
   for (const p of m.policy) out.push(`  policy   ${p.says}${p.mode === 'warn' ? ' (warning)' : ''}`);

@@ -2,12 +2,9 @@
 import { fail } from '../../core/errors.ts';
 import { addRule, addToManifest, parseManifest } from '../manifest.ts';
 import { checkModelName } from '../names.ts';
-import { readProject } from '../project.node.ts';
 import { formatSource, parseSource } from '../sources/spec.ts';
-import { openCache } from '../store/cache.node.ts';
-import { exclusively } from '../store/exclusive.node.ts';
-import { recover } from '../store/place.node.ts';
 import type { LintReport, LockedModel, PolicyRule, WantedModel } from '../types.ts';
+import { begin } from './begin.node.ts';
 import { nameOfSource } from './name-of-source.ts';
 import { type Acceptance, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
@@ -38,36 +35,20 @@ export interface AddOutcome {
  * @throws SecateurError; nothing is changed then but the cache
  */
 export async function addModel(root: string, sourceText: string, o: AddOptions = {}): Promise<AddOutcome> {
-  const cache = o.cache ?? (await openCache());
-  return exclusively(
-    root,
-    async () => {
-      await recover(root);
-      const project = await readProject(root);
-      const spec = parseSource(sourceText);
-      const name = checkModelName(o.name ?? nameOfSource(spec), '--name');
-      if (project.manifest.models.has(name)) {
-        fail({
-          code: 'E_NAME',
-          where: name,
-          what: 'is in models.json already',
-          hint: `\`secateur zoo update ${name}\` for its newest version, or --name for another name`,
-          exitCode: 2,
-        });
-      }
-      const { include, signature } = o;
-      const wanted: WantedModel = {
-        source: formatSource(spec),
-        ...(include && { include }),
-        ...(signature !== undefined && { signature }),
-      };
-      let text = addToManifest(project.manifestText, name, wanted);
-      if (o.signer !== undefined) text = addRule(text, { match: name, require: 'signature', ...o.signer });
-      const manifest = parseManifest(text, 'models.json');
-      const obtained = await obtain(project, manifest, name, wanted, cache, { ...o, userClaims: o.sha256 });
-      const { entry, lint, folder } = await settle(project, manifest, name, obtained, cache, { ...o, manifestText: text });
-      return { name, entry, lint, folder };
-    },
-    { onWait: o.onNote, signal: o.signal },
-  );
+  return begin(root, o, async (project, cache) => {
+    const spec = parseSource(sourceText);
+    const name = checkModelName(o.name ?? nameOfSource(spec), '--name');
+    if (project.manifest.models.has(name)) {
+      const hint = `\`secateur zoo update ${name}\` for its newest version, or --name for another name`;
+      fail({ code: 'E_NAME', where: name, what: 'is in models.json already', hint, exitCode: 2 });
+    }
+    const { include, signature } = o;
+    const wanted: WantedModel = { source: formatSource(spec), ...(include && { include }), ...(signature !== undefined && { signature }) };
+    let text = addToManifest(project.manifestText, name, wanted);
+    if (o.signer !== undefined) text = addRule(text, { match: name, require: 'signature', ...o.signer });
+    const manifest = parseManifest(text, 'models.json');
+    const obtained = await obtain(project, manifest, name, wanted, cache, { ...o, userClaims: o.sha256 });
+    const { entry, lint, folder } = await settle(project, manifest, name, obtained, cache, { ...o, manifestText: text });
+    return { name, entry, lint, folder };
+  });
 }

@@ -1,15 +1,15 @@
 /** `zoo install`: makes the disk what models.lock says; models that are in models.json only are locked first, unless it is frozen. */
 import { fail, SecateurError } from '../../core/errors.ts';
 import { fetchFile } from '../fetch/download.node.ts';
-import { modelFolder, type Project, readProject } from '../project.node.ts';
+import { modelFolder, type Project } from '../project.node.ts';
 import { sourceFileOf } from '../sources/locate.node.ts';
 import { formatSource, parseSource } from '../sources/spec.ts';
-import { type Cache, openCache } from '../store/cache.node.ts';
-import { exclusively } from '../store/exclusive.node.ts';
-import { placeModel, recover } from '../store/place.node.ts';
+import type { Cache } from '../store/cache.node.ts';
+import { placeModel } from '../store/place.node.ts';
 import { openStamps, type Stamps } from '../store/stamps.node.ts';
 import { verifyFiles } from '../store/verify-files.node.ts';
 import type { LockedModel, WantedModel } from '../types.ts';
+import { begin } from './begin.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
 import { enforce, inLanes, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
@@ -40,36 +40,30 @@ export interface InstallOutcome {
  * @throws SecateurError E_FROZEN, E_INTEGRITY, E_POLICY, E_SIG_... (exit code 3); models before the one that failed stay installed
  */
 export async function installModels(root: string, o: InstallOptions = {}): Promise<InstallOutcome> {
-  const cache = o.cache ?? (await openCache());
-  return exclusively(
-    root,
-    async () => {
-      await recover(root);
-      let project = await readProject(root);
-      const names = chosen(project, o.names);
-      if (o.frozen) requireCovered(project, names);
-      const stamps = await openStamps(root);
-      const models: InstalledModel[] = [];
-      for (const name of names) {
-        o.signal?.throwIfAborted();
-        const wanted = project.manifest.models.get(name);
-        const entry = project.lock.models.get(name);
-        if (entry === undefined || (wanted !== undefined && !isFor(entry, wanted))) {
-          if (wanted === undefined) continue;
-          const made = await obtain(project, project.manifest, name, wanted, cache, o);
-          const settled = await settle(project, project.manifest, name, made, cache, o);
-          project = { ...project, lock: settled.lock };
-          models.push({ name, state: 'locked', entry: settled.entry, folder: settled.folder });
-          continue;
-        }
+  return begin(root, o, async (first, cache) => {
+    let project = first;
+    const names = chosen(project, o.names);
+    if (o.frozen) requireCovered(project, names);
+    const stamps = await openStamps(root);
+    const models: InstalledModel[] = [];
+    for (const name of names) {
+      o.signal?.throwIfAborted();
+      const wanted = project.manifest.models.get(name);
+      const entry = project.lock.models.get(name);
+      if (wanted === undefined) continue;
+      if (entry !== undefined && isFor(entry, wanted)) {
         models.push(await installLocked(project, name, entry, cache, stamps, o));
+      } else {
+        const made = await obtain(project, project.manifest, name, wanted, cache, o);
+        const settled = await settle(project, project.manifest, name, made, cache, o);
+        project = { ...project, lock: settled.lock };
+        models.push({ name, state: 'locked', entry: settled.entry, folder: settled.folder });
       }
-      await stamps.save();
-      const orphans = [...project.lock.models.keys()].filter((name) => !project.manifest.models.has(name));
-      return { models, orphans };
-    },
-    { onWait: o.onNote, signal: o.signal },
-  );
+    }
+    await stamps.save();
+    const orphans = [...project.lock.models.keys()].filter((name) => !project.manifest.models.has(name));
+    return { models, orphans };
+  });
 }
 
 /** Models to work on, in order of name. Throws SecateurError (exit code 2) for a name that is neither wanted nor locked. */

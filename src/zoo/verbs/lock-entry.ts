@@ -2,16 +2,7 @@
 import { compareNames, omsRoot, treeDigest } from '../digest.ts';
 import { integrityOf } from '../integrity.ts';
 import { LINT_RULES } from '../lint/lint.ts';
-import type {
-  CheckedClaim,
-  FetchedFile,
-  Integrity,
-  LintReport,
-  LockedFile,
-  LockedModel,
-  LockedSignature,
-  ResolvedSource,
-} from '../types.ts';
+import type { CheckedClaim, FetchedFile, LintReport, LockedFile, LockedModel, LockedSignature, ResolvedSource } from '../types.ts';
 
 export interface SeenFile {
   readonly file: FetchedFile;

@@ -89,11 +89,11 @@ export async function obtain(
     fail({ code: 'E_SOURCE', where: name, what: 'no files', expected: 'at least one besides the signature', got: wanted.source });
   }
   const signatureFile = await bundleOf(project.root, wanted, beside);
-  const files = await inLanes(listed, (file) => fetchFile(file, cache, o));
+  const files = await inLanes(listed, (file) => fetchFile(file, cache, { ...o, name }));
   const claims = new Map(files.map((file) => [file.path, claimsOf(name, file, o)]));
   const { files: _, ...source } = found;
   if (signatureFile === undefined) return { wanted, source, files, claims };
-  const bundle = await readBundle(await fetchFile(signatureFile, cache, { ...o, maxBytes: MAX_BUNDLE_BYTES }), cache);
+  const bundle = await readBundle(await fetchFile(signatureFile, cache, { ...o, name, maxBytes: MAX_BUNDLE_BYTES }), cache);
   const verification = await checkSigners(project.root, manifest, name, bundle, files, wanted.include !== undefined);
   if (verification === undefined) {
     o.onNote?.(

@@ -1,12 +1,9 @@
-/** `zoo remove`: a model leaves the project; files that are not exactly what the lock says stay on disk. */
-import { rm, rmdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { withoutModel } from '../lock-write.ts';
+/** `zoo remove`: a model leaves the project. */
+import { withoutModel, writeLock } from '../lock-write.ts';
 import { removeFromManifest } from '../manifest.ts';
-import { modelFolder, readProject, writeLockFile, writeManifestFile } from '../project.node.ts';
-import { exclusively } from '../store/exclusive.node.ts';
-import { recover } from '../store/place.node.ts';
-import { verifyFiles } from '../store/verify-files.node.ts';
+import { modelFolder } from '../project.node.ts';
+import { removeModelFiles } from '../store/place.node.ts';
+import { begin } from './begin.node.ts';
 import { chosen } from './install.node.ts';
 import { bundlePath } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
@@ -14,42 +11,28 @@ import type { VerbOptions } from './options.ts';
 export interface RemoveOutcome {
   readonly name: string;
   readonly removed: readonly string[];
-  /** Changed here, or never part of the model: left where they are. */
+  /** Changed here, and where a copy of each is. */
+  readonly kept: readonly { readonly path: string; readonly kept: string }[];
+  /** Never part of the model: left where it is. */
   readonly left: readonly string[];
 }
 
-/** Takes a model out of models.json and models.lock, and its unchanged files off the disk. Rules that name it stay. */
+/** Takes a model out of models.json and models.lock, and its files off the disk, all at once. Rules that name it stay. */
 export async function removeModel(root: string, name: string, o: VerbOptions = {}): Promise<RemoveOutcome> {
-  return exclusively(
-    root,
-    async () => {
-      await recover(root);
-      const project = await readProject(root);
-      chosen(project, [name]);
-      const entry = project.lock.models.get(name);
-      // the lock goes first: a model that it does not name is nobody's promise
-      await writeLockFile(root, withoutModel(project.lock, name));
-      if (project.manifestText !== undefined) await writeManifestFile(root, removeFromManifest(project.manifestText, name));
-      if (entry === undefined) return { name, removed: [], left: [] };
-      const folder = modelFolder(project, name);
-      const { changed, extra, missing } = await verifyFiles(folder, entry, { signal: o.signal });
-      const keep = new Set([...changed.map((c) => c.path), ...missing]);
-      const removed = entry.files.map((f) => f.path).filter((path) => !keep.has(path));
-      for (const path of removed) await rm(join(folder, path), { force: true });
-      await removeEmpty(folder, removed);
-      await rm(join(root, bundlePath(name)), { force: true });
-      return { name, removed, left: [...changed.map((c) => c.path), ...extra] };
-    },
-    { onWait: o.onNote, signal: o.signal },
-  );
-}
-
-/** Folders that became empty, the model's own last. */
-async function removeEmpty(folder: string, paths: readonly string[]): Promise<void> {
-  const parents = new Set<string>(['.']);
-  for (const path of paths) for (let at = dirname(path); at !== '.'; at = dirname(at)) parents.add(at);
-  for (const parent of [...parents].sort((a, b) => b.length - a.length || (a < b ? 1 : -1))) {
-    // not empty: something of the user's is in it
-    await rmdir(join(folder, parent)).catch(() => undefined);
-  }
+  return begin(root, o, async (project, cache) => {
+    chosen(project, [name]);
+    const entry = project.lock.models.get(name);
+    const text = project.manifestText;
+    const also = () => [
+      ...(text === undefined ? [] : [{ path: 'models.json', bytes: removeFromManifest(text, name) }]),
+      { path: 'models.lock', bytes: writeLock(withoutModel(project.lock, name)) },
+      ...(entry?.signature === undefined ? [] : [{ path: bundlePath(name) }]),
+    ];
+    const { removed, kept, carried } = await removeModelFiles(project.root, modelFolder(project, name), entry?.files ?? [], {
+      cache,
+      also,
+      signal: o.signal,
+    });
+    return { name, removed, kept, left: carried };
+  });
 }

@@ -5,10 +5,9 @@ import { diffModels } from '../../inspect/diff.ts';
 import { loadModel } from '../../onnx/file.node.ts';
 import { modelFolder, type Project, readProject } from '../project.node.ts';
 import { type Cache, openCache } from '../store/cache.node.ts';
-import { exclusively } from '../store/exclusive.node.ts';
 import { hashFile } from '../store/hash.node.ts';
-import { recover } from '../store/place.node.ts';
 import type { LockedModel, Sha256, WantedModel } from '../types.ts';
+import { begin } from './begin.node.ts';
 import { chosen } from './install.node.ts';
 import { type Acceptance, type Obtained, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
@@ -62,29 +61,22 @@ export async function diffModel(root: string, name: string, o: UpdateOptions = {
  * @throws SecateurError E_DOWNGRADE where a signed model would become an unsigned one or change its signer (exit code 3)
  */
 export async function updateModels(root: string, names: readonly string[], o: UpdateOptions = {}): Promise<UpdateOutcome> {
-  const cache = o.cache ?? (await openCache());
-  return exclusively(
-    root,
-    async () => {
-      await recover(root);
-      let project = await readProject(root);
-      const changes: ModelChange[] = [];
-      const locked = names.length > 0 ? chosen(project, names) : [...project.lock.models.keys()];
-      for (const name of locked) {
-        o.signal?.throwIfAborted();
-        const entry = lockedEntry(project, name);
-        const made = await obtain(project, project.manifest, name, wantedOf(project, name), cache, o);
-        const change = await compare(project, name, entry, made, cache);
-        changes.push(change);
-        if (!change.changed) continue;
-        refuseDowngrade(name, entry, made, o);
-        const settled = await settle(project, project.manifest, name, made, cache, o);
-        project = { ...project, lock: settled.lock };
-      }
-      return { changes };
-    },
-    { onWait: o.onNote, signal: o.signal },
-  );
+  return begin(root, o, async (first, cache) => {
+    let project = first;
+    const changes: ModelChange[] = [];
+    for (const name of names.length > 0 ? chosen(project, names) : project.lock.models.keys()) {
+      o.signal?.throwIfAborted();
+      const entry = lockedEntry(project, name);
+      const made = await obtain(project, project.manifest, name, wantedOf(project, name), cache, o);
+      const change = await compare(project, name, entry, made, cache);
+      changes.push(change);
+      if (!change.changed) continue;
+      refuseDowngrade(name, entry, made, o);
+      const settled = await settle(project, project.manifest, name, made, cache, o);
+      project = { ...project, lock: settled.lock };
+    }
+    return { changes };
+  });
 }
 
 function lockedEntry(project: Project, name: string): LockedModel {

@@ -124,15 +124,21 @@ export function verifyChain(
 }
 
 function checkLeaf({ x509, fields }: Certificate, steps: Steps): void {
+  const problem = leafProblem(x509);
+  if (problem !== undefined) steps.refuse({ code: 'E_SIG_USAGE', ...problem });
+  unread({ x509, fields }, (reason) => steps.refuse({ code: 'E_SIG_CERTIFICATE', what: reason }));
+}
+
+/** Why models are not signed with this certificate: its kind of key, or what it is meant for. Undefined where nothing is in the way. */
+export function leafProblem(x509: X509Certificate): { what: string; expected: string; got: string } | undefined {
   if (curveOf(x509.publicKey) === undefined) {
     const what = 'the signing certificate has a key that model signatures are not made with';
-    steps.refuse({ code: 'E_SIG_USAGE', what, expected: 'EC P-256, P-384 or P-521', got: kindOf(x509.publicKey) });
+    return { what, expected: 'EC P-256, P-384 or P-521', got: kindOf(x509.publicKey) };
   }
-  if (fields.usage?.digitalSignature !== true && fields.extended?.includes(CODE_SIGNING) !== true) {
-    const what = `the signing certificate is not meant for signatures: ${nameOf(x509)}`;
-    steps.refuse({ code: 'E_SIG_USAGE', what, expected: 'usage Digital Signature or Code Signing', got: 'neither' });
-  }
-  unread({ x509, fields }, (reason) => steps.refuse({ code: 'E_SIG_CERTIFICATE', what: reason }));
+  const { usage, extended } = certificateFields(x509.raw);
+  if (usage?.digitalSignature === true || extended?.includes(CODE_SIGNING) === true) return undefined;
+  const what = `the signing certificate is not meant for signatures: ${nameOf(x509)}`;
+  return { what, expected: 'usage Digital Signature or Code Signing', got: 'neither' };
 }
 
 interface Search {

@@ -1,10 +1,11 @@
-/** `npm run bench [step|profile|pruning]`: ratios measured in one run, with the versions and the machine. */
+/** `npm run bench [step|profile|pruning|verify]`: ratios measured in one run, with the versions and the machine. */
 import { availableParallelism, cpus } from 'node:os';
 import { ortVersion } from '../src/runtime/ort.node.ts';
 import { peak, profileStep, STEP_GFLOP } from './profile.ts';
 import { benchCurve, CURVES } from './pruning-curve.ts';
 import { benchStep, NETS } from './step.ts';
 import { TorchPeer } from './torch.ts';
+import { benchVerify, verifyLine } from './verify.ts';
 
 const parts = process.argv.slice(2).filter((a) => !a.startsWith('-'));
 const wants = (part: string): boolean => parts.length === 0 || parts.includes(part);
@@ -40,6 +41,11 @@ if (wants('pruning')) {
         `ratio ${r.ratio.toFixed(1)}; ${(100 * r.agree).toFixed(3)} % of predictions agree`,
     );
   }
+}
+
+if (wants('verify')) {
+  print('\n(d) verifying a model beside sha256sum on the same file, in turn, from the page cache');
+  print(verifyLine(await benchVerify(2048, 5)));
 }
 
 if (wants('profile')) {

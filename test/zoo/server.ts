@@ -178,9 +178,13 @@ export async function startServer(o: { tls?: boolean } = {}): Promise<TestServer
 /** `"` and the first digits of the SHA-1 of the bytes, as many servers make them. */
 export const etagOf = (body: Uint8Array): string => `"${createHash('sha1').update(body).digest('hex').slice(0, 16)}"`;
 
+/** Names of all behaviours. */
+type Vice = Behaviour extends infer B ? (B extends unknown ? keyof B : never) : never;
+
 function serve(request: IncomingMessage, response: ServerResponse, file: File, behaviour: Behaviour | undefined): void {
-  const has = <K extends string>(name: K): behaviour is Extract<Behaviour, Record<K, unknown>> =>
-    behaviour !== undefined && name in behaviour;
+  const vice = <K extends Vice>(name: K): Extract<Behaviour, Record<K, unknown>>[K] | undefined =>
+    behaviour !== undefined && name in behaviour ? (behaviour as Record<K, never>)[name] : undefined;
+  const has = (name: Vice): boolean => vice(name) !== undefined;
   const etag = file.etag === false ? undefined : (file.etag ?? etagOf(file.body));
   const headers: Record<string, string> = { 'accept-ranges': 'bytes', 'content-type': 'application/octet-stream', ...file.headers };
   if (etag !== undefined) headers.etag = etag;
@@ -190,7 +194,8 @@ function serve(request: IncomingMessage, response: ServerResponse, file: File, b
     response.writeHead(200, { ...headers, 'content-encoding': 'gzip', 'content-length': `${packed.length}` }).end(packed);
     return;
   }
-  if (has('encoding')) headers['content-encoding'] = behaviour.encoding;
+  const encoding = vice('encoding');
+  if (encoding !== undefined) headers['content-encoding'] = encoding;
   if (has('endless')) {
     response.writeHead(200, headers);
     return pour(response);
@@ -213,12 +218,11 @@ function serve(request: IncomingMessage, response: ServerResponse, file: File, b
     request.socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${status} OK\r\n${head.join('')}connection: close\r\n\r\n`), body]));
     return;
   }
-  if (!has('chunked')) headers['content-length'] = `${has('length') ? behaviour.length : body.length}`;
-  response.strictContentLength = false;
+  if (!has('chunked')) headers['content-length'] = `${vice('length') ?? body.length}`;
   response.writeHead(status, headers);
   if (request.method === 'HEAD') response.end();
   else if (has('cut') || has('stall')) {
-    const sent = body.subarray(0, has('cut') ? behaviour.cut : has('stall') ? behaviour.stall : 0);
+    const sent = body.subarray(0, vice('cut') ?? vice('stall'));
     response.flushHeaders();
     const then = (): void => {
       if (has('cut')) setTimeout(() => request.socket.destroy(), 5);

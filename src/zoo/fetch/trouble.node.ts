@@ -93,8 +93,11 @@ export function refuseStatus(status: number, headers: Readonly<Record<string, st
     return fail({ code: 'E_NETWORK', where, what: 'the server answers no more requests from here for now', got, hint });
   }
   if (status === 401 || status === 403) {
+    // The hub does not tell strangers whether a private model exists.
+    const what =
+      tokenName === undefined ? 'the server does not let everybody read this' : 'there is no such thing, or not everybody may read it';
     const hint = tokenName === undefined ? 'the address in a browser' : `${tokenName}=... of an account that may read it`;
-    return fail({ code: 'E_FORBIDDEN', where, what: 'the server does not let everybody read this', got, hint });
+    return fail({ code: 'E_FORBIDDEN', where, what, got, hint });
   }
   const told = new SecateurError({ code: 'E_NETWORK', where, what: limited ? 'too many requests' : 'the server cannot answer', got });
   if (limited || status === 408 || status === 425 || status >= 500) throw new Hiccup(told, retryAfter(headers['retry-after']));

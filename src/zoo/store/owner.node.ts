@@ -2,7 +2,7 @@
  * A file that says who is at work, so that two processes never do the same thing at once. It is made whole or not at all, its owner keeps
  * it fresh, and an owner that died is taken over without two ever taking over at once.
  */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { link, mkdir, readdir, readFile, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -15,7 +15,7 @@ const BEAT = 2000;
 /** An owner on another machine whose file stood still for so long while we watched is dead, in ms. */
 const SILENCE = 60_000;
 /** Between looks, in ms: soon at first, since most work is short. */
-const LOOK = { first: 20, last: 500 };
+const LOOK = { first: 20, last: 250 };
 
 interface Owner {
   /** Tells this taking of the file from every other one. */
@@ -65,13 +65,16 @@ async function tryOwn(path: string, watch: Watch): Promise<Release | string> {
     if (await createWhole(path, me)) return hold(path, me);
     const seen = await readOwner(path);
     if (seen === undefined) return 'another process';
-    if (!(await watch.isDead(path, seen))) return `process ${seen.pid}${seen.host === me.host ? '' : ` on ${seen.host}`}`;
+    if (!(await watch.isDead(path, seen))) return nameOf(seen, me);
     await takeAway(path, seen, me);
     return (await createWhole(path, me)) ? hold(path, me) : 'another process';
   } catch (cause) {
     return diskFailure(cause, dirname(path), 'cannot be written');
   }
 }
+
+const nameOf = ({ pid, host }: Owner, me: Owner): string =>
+  pid === 0 ? 'another process' : `process ${pid}${host === me.host ? '' : ` on ${host}`}`;
 
 /** Writes the file elsewhere and gives it its name only if that is free: nobody ever reads half of it. */
 async function createWhole(path: string, owner: Owner): Promise<boolean> {
@@ -102,10 +105,12 @@ async function readOwner(path: string): Promise<Owner | undefined> {
   if (text === undefined) return undefined;
   try {
     const owner = JSON.parse(text) as Owner;
-    return typeof owner.token === 'string' && /^[0-9a-f-]{36}$/.test(owner.token) && Number.isInteger(owner.pid) ? owner : undefined;
+    if (/^[0-9a-f-]{36}$/.test(owner.token) && Number.isInteger(owner.pid) && owner.pid > 0) return owner;
   } catch {
-    return undefined;
+    // Said below.
   }
+  // A power cut left it empty, or it is being written just now: somebody's of whom nothing is known but whether the file changes.
+  return { token: createHash('sha256').update(text).digest('hex').slice(0, 36), pid: 0, host: '' };
 }
 
 /**

@@ -183,7 +183,7 @@ type Vice = Behaviour extends infer B ? (B extends unknown ? keyof B : never) : 
 
 function serve(request: IncomingMessage, response: ServerResponse, file: File, behaviour: Behaviour | undefined): void {
   const vice = <K extends Vice>(name: K): Extract<Behaviour, Record<K, unknown>>[K] | undefined =>
-    behaviour !== undefined && name in behaviour ? (behaviour as Record<K, never>)[name] : undefined;
+    behaviour !== undefined && name in behaviour ? (behaviour as unknown as Record<K, never>)[name] : undefined;
   const has = (name: Vice): boolean => vice(name) !== undefined;
   const etag = file.etag === false ? undefined : (file.etag ?? etagOf(file.body));
   const headers: Record<string, string> = { 'accept-ranges': 'bytes', 'content-type': 'application/octet-stream', ...file.headers };
@@ -198,7 +198,8 @@ function serve(request: IncomingMessage, response: ServerResponse, file: File, b
   if (encoding !== undefined) headers['content-encoding'] = encoding;
   if (has('endless')) {
     response.writeHead(200, headers);
-    return pour(response);
+    pour(response);
+    return;
   }
   const total = file.body.length;
   const range = has('ignoreRange') ? undefined : wantedRange(request, file, etag);

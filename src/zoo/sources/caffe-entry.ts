@@ -1,6 +1,6 @@
 /** An entry of the Caffe Model Zoo: what its readme says of the weights, as far as it can be used. */
 import { fail } from '../../core/errors.ts';
-import { wrongPath } from '../paths.ts';
+import { type Wrong, wrongPath } from '../paths.ts';
 import type { Claim } from '../types.ts';
 import { type FrontMatterValue, parseFrontMatter } from './front-matter.ts';
 
@@ -33,9 +33,9 @@ export function parseCaffeReadme(bytes: Uint8Array, where: string): CaffeEntry {
     const expected = 'caffemodel: the name of the file';
     return fail({ code: 'E_METADATA', where: `${where}:1`, what: 'the front matter names no file', expected });
   }
-  if (file.text.includes('/') || wrongPath(file.text) !== undefined || /^readme\.md$/i.test(file.text)) {
-    refuse(file, 'caffemodel must be a plain file name', wrongPath(file.text)?.expected ?? 'a name without folders');
-  }
+  const wrong: Partial<Wrong> | undefined = file.text.includes('/') || /^readme\.md$/i.test(file.text) ? {} : wrongPath(file.text);
+  if (wrong !== undefined)
+    refuse(file, 'caffemodel must be a plain file name', wrong.expected ?? 'the name of the weights, without folders');
   const url = matter.get('caffemodel_url');
   const notes: string[] = [];
   const address = url && weightsAddress(url, refuse);

@@ -4,7 +4,7 @@ import { addRule, addToManifest, parseManifest } from '../manifest.ts';
 import { checkModelName } from '../names.ts';
 import { formatSource, parseSource } from '../sources/spec.ts';
 import type { LintReport, LockedModel, PolicyRule, WantedModel } from '../types.ts';
-import { begin } from './begin.node.ts';
+import { begin, withSoundCache } from './begin.node.ts';
 import { nameOfSource } from './name-of-source.ts';
 import { type Acceptance, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
@@ -47,8 +47,10 @@ export async function addModel(root: string, sourceText: string, o: AddOptions =
     let text = addToManifest(project.manifestText, name, wanted);
     if (o.signer !== undefined) text = addRule(text, { match: name, require: 'signature', ...o.signer });
     const manifest = parseManifest(text, 'models.json');
-    const obtained = await obtain(project, manifest, name, wanted, cache, { ...o, userClaims: o.sha256 });
-    const { entry, lint, folder } = await settle(project, manifest, name, obtained, cache, { ...o, manifestText: text });
-    return { name, entry, lint, folder };
+    return withSoundCache(o, async () => {
+      const obtained = await obtain(project, manifest, name, wanted, cache, { ...o, userClaims: o.sha256 });
+      const { entry, lint, folder } = await settle(project, manifest, name, obtained, cache, { ...o, manifestText: text });
+      return { name, entry, lint, folder };
+    });
   });
 }

@@ -1,4 +1,5 @@
 /** How every verb that changes something begins: alone in the project, with what a killed run left behind finished. */
+import { SecateurError } from '../../core/errors.ts';
 import { type Project, readProject } from '../project.node.ts';
 import { type Cache, openCache } from '../store/cache.node.ts';
 import { exclusively } from '../store/exclusive.node.ts';
@@ -17,4 +18,15 @@ export async function begin<T>(root: string, o: VerbOptions, work: (project: Pro
     },
     wait,
   );
+}
+
+/** Does it once more where a file of the cache turned out to be damaged: it was moved aside, and is fetched anew. */
+export async function withSoundCache<T>(o: Pick<VerbOptions, 'onNote'>, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof SecateurError && error.parts.code === 'E_CACHE')) throw error;
+    o.onNote?.(`${error.parts.where}: ${error.parts.what}; fetched anew`);
+    return work();
+  }
 }

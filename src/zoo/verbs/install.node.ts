@@ -9,7 +9,7 @@ import { placeModel } from '../store/place.node.ts';
 import { openStamps, type Stamps } from '../store/stamps.node.ts';
 import { verifyFiles } from '../store/verify-files.node.ts';
 import type { LockedModel, WantedModel } from '../types.ts';
-import { begin } from './begin.node.ts';
+import { begin, withSoundCache } from './begin.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
 import { enforce, inLanes, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
@@ -52,7 +52,7 @@ export async function installModels(root: string, o: InstallOptions = {}): Promi
       const entry = project.lock.models.get(name);
       if (wanted === undefined) continue;
       if (entry !== undefined && isFor(entry, wanted)) {
-        models.push(await installLocked(project, name, entry, cache, stamps, o));
+        models.push(await withSoundCache(o, () => installLocked(project, name, entry, cache, stamps, o)));
       } else {
         const made = await obtain(project, project.manifest, name, wanted, cache, o);
         const settled = await settle(project, project.manifest, name, made, cache, o);
@@ -85,7 +85,7 @@ export function unknownName(name: string, known: readonly string[]): never {
 }
 
 /** Whether a lock's entry is for what models.json wants now; somebody may have edited the source there. */
-function isFor(entry: LockedModel, { source, include }: WantedModel): boolean {
+export function isFor(entry: LockedModel, { source, include }: WantedModel): boolean {
   const spec = parseSource(source);
   const sameFiles = JSON.stringify(entry.include ?? null) === JSON.stringify(include ?? null);
   return sameFiles && entry.source === formatSource(spec, true) && entry.requested === ('revision' in spec ? spec.revision : undefined);
@@ -137,9 +137,10 @@ async function installLocked(
     async (file) => {
       const from = await cache.find(file.digest);
       if (from === undefined) {
-        if (o.offline) offline(name, file.path);
+        const source = await sourceFileOf(entry, file, project.root);
+        if (o.offline && !source.url.startsWith('file:')) offline(name, file.path);
         const { digest, size } = file;
-        await fetchFile(await sourceFileOf(entry, file, project.root), cache, { ...o, name, expect: { digest, size } });
+        await fetchFile(source, cache, { ...o, name, expect: { digest, size } });
       }
       sources.set(file.path, from ?? (await cache.find(file.digest)) ?? gone(cache.root, file.digest));
     },

@@ -94,17 +94,17 @@ export async function obtain(
   const { files: _, ...source } = found;
   if (signatureFile === undefined) return { wanted, source, files, claims };
   const bundle = await readBundle(await fetchFile(signatureFile, cache, { ...o, name, maxBytes: MAX_BUNDLE_BYTES }), cache);
-  const verification = await checkSigners(project.root, manifest, name, bundle, files, wanted.include !== undefined);
-  if (verification === undefined) {
-    o.onNote?.(
-      `${name}: has a signature, but no rule in models.json says whose would count: not checked (--key, --authority or --identity)`,
-    );
+  const { verified, warned } = await checkSigners(project.root, manifest, name, bundle, files, wanted.include !== undefined);
+  for (const text of warned) o.onNote?.(text);
+  if (verified === undefined) {
+    const why = 'no rule in models.json says whose would count: not checked (--key, --authority or --identity)';
+    if (warned.length === 0) o.onNote?.(`${name}: has a signature, but ${why}`);
     return { wanted, source, files, claims };
   }
-  for (const warning of verification.warnings) o.onNote?.(`${name}: signature: ${warning}`);
-  const { method, signer } = verification;
+  for (const warning of verified.warnings) o.onNote?.(`${name}: signature: ${warning}`);
+  const { method, signer } = verified;
   const signature = { method, signer, bundle: bundlePath(name), bundleDigest: `sha256:${sha256(bundle)}` as const };
-  return { wanted, source, files, claims, bundle, verification, signature };
+  return { wanted, source, files, claims, bundle, verification: verified, signature };
 }
 
 export interface Settled {
@@ -150,6 +150,9 @@ export async function settle(
       signature,
     );
     refuseFormats(manifest, name, lint, o);
+    for (const [path, { findings }] of lint) {
+      for (const f of findings) if (f.verdict === 'refused') o.onNote?.(`${name}: ${path}: ${f.says} (${f.rule})`);
+    }
     enforce(manifest, name, entry, o);
   };
   const folder = modelFolder({ ...project, manifest }, name);

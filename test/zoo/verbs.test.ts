@@ -1,0 +1,311 @@
+/** The verbs from end to end: a real server, a cache and a project on disk; the text of every refusal. */
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SecateurError } from '../../src/core/errors.ts';
+import { sha256 } from '../../src/core/hash.ts';
+import { f32 } from '../../src/core/tensor.ts';
+import { GraphBuilder } from '../../src/onnx/builder.ts';
+import { writeModel } from '../../src/onnx/proto.ts';
+import { signModel } from '../../src/zoo/signing/sign.node.ts';
+import { type Cache, openCache } from '../../src/zoo/store/cache.node.ts';
+import { addModel } from '../../src/zoo/verbs/add.node.ts';
+import { installModels } from '../../src/zoo/verbs/install.node.ts';
+import { removeModel } from '../../src/zoo/verbs/remove.node.ts';
+import { diffModel, updateModels } from '../../src/zoo/verbs/update.node.ts';
+import { verifyModels } from '../../src/zoo/verbs/verify.node.ts';
+import { startServer, type TestServer } from './server.ts';
+
+/** A network of one layer; `weight` makes it one or another. */
+function network(weight: number): Uint8Array {
+  const b = new GraphBuilder();
+  b.input('x', 'float32', ['batch', 2]);
+  b.output(b.op('MatMul', ['x', b.initializer('w', f32([weight, 2, 3, 4], [2, 2]))], {}, { name: 'y' }));
+  return writeModel(b.build());
+}
+const GOOD = network(1);
+const BAD = network(-1);
+
+const scratch = mkdtempSync(join(tmpdir(), 'secateur-verbs-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+let root: string;
+let cache: Cache;
+let server: TestServer;
+let notes: string[];
+let count = 0;
+beforeEach(async () => {
+  root = join(scratch, `project-${++count}`);
+  mkdirSync(root);
+  cache = await openCache(join(scratch, `cache-${count}`));
+  server = await startServer();
+  notes = [];
+});
+afterEach(() => server.close());
+
+const options = () => ({ cache, allowHttp: true, onNote: (text: string) => notes.push(text) });
+const lockText = (): string => readFileSync(join(root, 'models.lock'), 'utf8');
+const filesOf = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((e) => e.isFile())
+    .map((e) => join(e.parentPath, e.name).slice(folder.length + 1))
+    .sort();
+
+/** All files of the project but those of the tool itself. */
+const left = (): string[] => filesOf(root).filter((path) => !path.includes('.secateur/'));
+
+async function refusal(work: Promise<unknown>): Promise<SecateurError> {
+  const error = await work.then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(error).toBeInstanceOf(SecateurError);
+  return error as SecateurError;
+}
+
+describe('add', () => {
+  it('pins what nobody vouches for, and says what it is', async () => {
+    server.put('/net.onnx', GOOD);
+    const added = await addModel(root, `${server.url}/net.onnx`, options());
+    expect(added.name).toBe('net');
+    expect(added.entry).toMatchObject({
+      source: `${server.url}/net.onnx`,
+      resolved: 'unversioned',
+      integrity: 'pinned-on-first-use',
+      files: [{ path: 'net.onnx', size: GOOD.length, digest: `sha256:${sha256(GOOD)}`, format: 'onnx', lint: 'ok', claims: [] }],
+    });
+    expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(GOOD));
+    expect(JSON.parse(readFileSync(join(root, 'models.json'), 'utf8')).models).toEqual({ net: { source: `${server.url}/net.onnx` } });
+  });
+
+  it('takes a hash from elsewhere, and nothing that differs from it', async () => {
+    server.put('/net.onnx', GOOD);
+    const wrong = new Map([['', sha256(BAD)]]);
+    const error = await refusal(addModel(root, `${server.url}/net.onnx`, { ...options(), sha256: wrong }));
+    expect(error.parts.code).toBe('E_CLAIM');
+    expect(error.exitCode).toBe(3);
+    expect(left()).toEqual([]);
+    const added = await addModel(root, `${server.url}/net.onnx`, { ...options(), sha256: new Map([['', sha256(GOOD)]]) });
+    expect(added.entry.integrity).toBe('matched-published-claim');
+  });
+
+  it('refuses what runs code when it is loaded, unless told otherwise; nothing is left of it', async () => {
+    server.put('/net.onnx', '\x80\x04cos\nsystem\n(S"true"\ntR.');
+    const error = await refusal(addModel(root, `${server.url}/net.onnx`, options()));
+    expect(error.parts.code).toBe('E_FORMAT');
+    expect(error.message).toContain('net: net.onnx');
+    expect(error.message).toContain('Try the same model as ONNX or safetensors, or --allow-refused where you know who made it.');
+    expect(left()).toEqual([]);
+    const added = await addModel(root, `${server.url}/net.onnx`, { ...options(), allowRefused: true });
+    expect(added.entry.files[0].lint).toBe('refused');
+  });
+
+  it('the same name twice', async () => {
+    server.put('/net.onnx', GOOD);
+    await addModel(root, `${server.url}/net.onnx`, options());
+    const error = await refusal(addModel(root, `${server.url}/net.onnx`, options()));
+    expect(error.message).toBe(
+      'E_NAME net: is in models.json already. Try `secateur zoo update net` for its newest version, or --name for another name.',
+    );
+  });
+
+  it('a rule that the model breaks: nothing is installed', async () => {
+    writeFileSync(join(root, 'models.json'), JSON.stringify({ models: {}, policy: [{ match: 'team/*', require: 'claim' }] }));
+    server.put('/net.onnx', GOOD);
+    const before = readFileSync(join(root, 'models.json'), 'utf8');
+    const error = await refusal(addModel(root, `${server.url}/net.onnx`, { ...options(), name: 'team/net' }));
+    expect(error.message).toBe(
+      'E_POLICY team/net: a published hash that matched is wanted, and the files have none (rule for "team/*" in models.json). ' +
+        'Try a model that keeps the rule, or to change the rule in models.json where you can answer for it.',
+    );
+    expect(readFileSync(join(root, 'models.json'), 'utf8')).toBe(before);
+    expect(existsSync(join(root, 'models.lock'))).toBe(false);
+    expect((await addModel(root, `${server.url}/net.onnx`, { ...options(), name: 'other' })).name).toBe('other');
+  });
+
+  it('a folder on this machine, as it is', async () => {
+    mkdirSync(join(root, 'export/labels'), { recursive: true });
+    writeFileSync(join(root, 'export/net.onnx'), GOOD);
+    writeFileSync(join(root, 'export/labels/en.txt'), 'cat\ndog\n');
+    const { entry } = await addModel(root, 'path:export', { ...options(), name: 'ours/net' });
+    expect(entry.files.map((f) => [f.path, f.url, f.format])).toEqual([
+      ['labels/en.txt', undefined, 'other'],
+      ['net.onnx', undefined, 'onnx'],
+    ]);
+    expect(filesOf(join(root, 'models'))).toEqual(['ours/net/labels/en.txt', 'ours/net/net.onnx']);
+    rmSync(join(root, 'models'), { recursive: true });
+    await installModels(root, { ...options(), cache: await openCache(join(scratch, 'empty')), frozen: true, offline: true });
+    expect(filesOf(join(root, 'models'))).toEqual(['ours/net/labels/en.txt', 'ours/net/net.onnx']);
+  });
+});
+
+describe('install', () => {
+  beforeEach(async () => {
+    server.put('/net.onnx', GOOD);
+    await addModel(root, `${server.url}/net.onnx`, options());
+  });
+
+  it('from the cache, without a network; the lock keeps its bytes', async () => {
+    const lock = lockText();
+    rmSync(join(root, 'models'), { recursive: true });
+    const asked = server.requests.length;
+    const { models } = await installModels(root, { ...options(), offline: true });
+    expect(models.map((m) => [m.name, m.state])).toEqual([['net', 'placed']]);
+    expect(server.requests.length).toBe(asked);
+    expect((await installModels(root, options())).models[0].state).toBe('unchanged');
+    expect(lockText()).toBe(lock);
+  });
+
+  it('a publisher who swaps the model behind the same address', async () => {
+    server.put('/net.onnx', BAD);
+    rmSync(join(root, 'models'), { recursive: true });
+    const empty = await openCache(join(scratch, `other-${count}`));
+    const error = await refusal(installModels(root, { ...options(), cache: empty, frozen: true }));
+    expect(error.parts.code).toBe('E_INTEGRITY');
+    expect(error.exitCode).toBe(3);
+    expect(error.message).toContain(sha256(GOOD));
+    expect(error.message).toContain(sha256(BAD));
+    expect(error.message).not.toMatch(/again/);
+    expect(existsSync(join(root, 'models/net/net.onnx'))).toBe(false);
+    const change = await diffModel(root, 'net', options());
+    expect(change).toMatchObject({
+      changed: true,
+      silent: true,
+      files: [{ path: 'net.onnx', inside: '1 of 1 tensors moved, w most; the graph is the same' }],
+    });
+    expect(existsSync(join(root, 'models/net/net.onnx'))).toBe(false);
+    const { changes } = await updateModels(root, ['net'], options());
+    expect(changes[0].changed).toBe(true);
+    expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(BAD));
+  });
+
+  it('what the user changed is replaced, and a copy is kept; what he added stays', async () => {
+    writeFileSync(join(root, 'models/net/net.onnx'), 'mine');
+    writeFileSync(join(root, 'models/net/notes.txt'), 'mine too');
+    await installModels(root, options());
+    expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(GOOD));
+    expect(readFileSync(join(root, 'models/net/notes.txt'), 'utf8')).toBe('mine too');
+    const kept = notes.find((n) => n.includes('a copy is kept at'))?.split('kept at ')[1];
+    expect(readFileSync(kept!, 'utf8')).toBe('mine');
+  });
+
+  it('frozen: models.json and models.lock must agree', async () => {
+    const manifest = join(root, 'models.json');
+    const text = readFileSync(manifest, 'utf8');
+    writeFileSync(manifest, text.replace('/net.onnx', '/other.onnx'));
+    const error = await refusal(installModels(root, { ...options(), frozen: true }));
+    expect(error.message).toBe(
+      `E_FROZEN net: has another source in models.json, expected ${server.url}/other.onnx, got ${server.url}/net.onnx in models.lock. ` +
+        'Try `secateur zoo install` without --frozen where you can look at what it locks, then commit models.lock.',
+    );
+    writeFileSync(manifest, text);
+    rmSync(join(root, 'models.lock'));
+    expect((await refusal(installModels(root, { ...options(), frozen: true }))).message).toMatch(/^E_FROZEN models.lock: is not there/);
+    server.put('/net.onnx', BAD);
+    const { models } = await installModels(root, options());
+    expect(models[0].state).toBe('locked');
+  });
+
+  it('nothing here, nothing in the cache, no network allowed', async () => {
+    rmSync(join(root, 'models'), { recursive: true });
+    const empty = await openCache(join(scratch, `none-${count}`));
+    expect((await refusal(installModels(root, { ...options(), cache: empty, offline: true }))).message).toBe(
+      'E_OFFLINE net: net.onnx: is neither installed nor in the cache, and --offline allows no fetching. ' +
+        'Try the same without --offline, or SECATEUR_CACHE at a cache that has it.',
+    );
+  });
+
+  it('a name that is not there', async () => {
+    expect((await refusal(installModels(root, { ...options(), names: ['nett'] }))).message).toBe(
+      'E_NAME nett: no model of that name, expected one of net.',
+    );
+  });
+
+  it('verify finds what is changed, missing and beside; remove takes away what is the model', async () => {
+    expect(await verifyModels(root)).toMatchObject({ ok: true, bytes: GOOD.length });
+    writeFileSync(join(root, 'models/net/net.onnx'), BAD);
+    writeFileSync(join(root, 'models/net/more.bin'), 'x');
+    const found = await verifyModels(root);
+    expect(found.ok).toBe(false);
+    expect(found.models[0].files).toMatchObject({ changed: [{ path: 'net.onnx' }], missing: [], extra: ['more.bin'] });
+    rmSync(join(root, 'models/net/net.onnx'));
+    expect((await verifyModels(root)).models[0].files).toMatchObject({ changed: [], missing: ['net.onnx'] });
+    await installModels(root, options());
+    const removed = await removeModel(root, 'net', options());
+    expect(removed).toMatchObject({ removed: ['net.onnx'], left: ['more.bin'] });
+    expect(filesOf(join(root, 'models'))).toEqual(['net/more.bin']);
+    expect(JSON.parse(lockText()).models).toEqual({});
+  });
+});
+
+describe('signatures', () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+  const other = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+
+  /** A folder of the publisher, signed. */
+  async function publish(name: string, bytes: Uint8Array, key = pem): Promise<string> {
+    const folder = join(root, name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'net.onnx'), bytes);
+    rmSync(join(folder, 'model.sig'), { force: true });
+    await signModel(folder, { key, output: join(folder, 'model.sig') });
+    return folder;
+  }
+  const addSigned = () => addModel(root, 'path:published', { ...options(), name: 'net', signer: { keys: ['team.pub'] } });
+
+  beforeEach(async () => {
+    writeFileSync(join(root, 'team.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
+    await publish('published', GOOD);
+  });
+
+  it('is checked at add, install and verify, by the key in models.json', async () => {
+    const { entry } = await addSigned();
+    expect(entry.integrity).toBe('signed');
+    expect(entry.signature).toMatchObject({ method: 'key', bundle: 'models.sigs/net.sig' });
+    expect(entry.files.map((f) => f.path)).toEqual(['net.onnx']);
+    expect(JSON.parse(readFileSync(join(root, 'models.json'), 'utf8')).policy).toEqual([
+      { match: 'net', require: 'signature', keys: ['team.pub'] },
+    ]);
+    expect((await verifyModels(root)).ok).toBe(true);
+    // somebody exchanges the key in the project
+    writeFileSync(join(root, 'team.pub'), other.publicKey.export({ type: 'spki', format: 'pem' }));
+    const found = await verifyModels(root);
+    expect(found.ok).toBe(false);
+    expect(found.models[0].signatureError?.parts.code).toMatch(/^E_SIG_/);
+    expect((await refusal(installModels(root, options()))).parts.code).toMatch(/^E_SIG_/);
+  });
+
+  it('by another key, or missing, or over other bytes: not added', async () => {
+    await publish('published', GOOD, other.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
+    expect((await refusal(addSigned())).parts.code).toMatch(/^E_SIG_/);
+    await publish('published', GOOD);
+    writeFileSync(join(root, 'published/net.onnx'), BAD);
+    expect((await refusal(addSigned())).parts.code).toMatch(/^E_SIG_/);
+    rmSync(join(root, 'published/model.sig'));
+    expect((await refusal(addSigned())).message).toContain('E_POLICY net: a signature is wanted, and the lock has none');
+    expect(existsSync(join(root, 'models.lock'))).toBe(false);
+  });
+
+  it('a signed model does not quietly become an unsigned one, or somebody else\u2019s', async () => {
+    await addSigned();
+    const manifest = join(root, 'models.json');
+    writeFileSync(
+      manifest,
+      readFileSync(manifest, 'utf8')
+        .replace('"signature"', '"lock"')
+        .replace(/,\s*"keys": \[[^\]]*\]/, ''),
+    );
+    writeFileSync(join(root, 'published/net.onnx'), BAD);
+    rmSync(join(root, 'published/model.sig'));
+    const error = await refusal(updateModels(root, ['net'], options()));
+    expect(error.parts.code).toBe('E_DOWNGRADE');
+    expect(error.message).toContain('was signed, and what its source offers now is not');
+    expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(GOOD));
+    await updateModels(root, ['net'], { ...options(), allowUnsigned: true });
+    expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(BAD));
+    expect(JSON.parse(lockText()).models.net.integrity).toBe('pinned-on-first-use');
+  });
+});

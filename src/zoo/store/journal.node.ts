@@ -98,7 +98,9 @@ async function apply(root: string, id: string, change: Change, onStep: OnStep = 
   try {
     if (change.kind === 'folder' || change.kind === 'remove') {
       const hasNew = change.kind === 'folder' && (await isThere(staged));
-      if ((hasNew || change.kind === 'remove') && (await isThere(folder))) {
+      // Without its staging a removal is over, and what is in the folder is the user's.
+      const takesAway = hasNew || (change.kind === 'remove' && (await isThere(staging)));
+      if (takesAway && (await isThere(folder))) {
         await rename(folder, await freeName(join(staging, 'old')));
         onStep('old away');
       }

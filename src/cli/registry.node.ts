@@ -99,6 +99,14 @@ export const entries: readonly Entry[] = [
   entry('zoo update', 'take what a source offers now', async () => (await import('./zoo-update.node.ts')).zooUpdate),
   entry('zoo diff', 'what a source offers now, beside the lock', async () => (await import('./zoo-update.node.ts')).zooDiff),
   entry('zoo remove', 'take a model out of the project', async () => (await import('./zoo-remove.node.ts')).zooRemove),
+  entry('zoo sign', 'sign the files of a model with your key', async () => (await import('./zoo-sign.node.ts')).zooSign),
+  entry(
+    'zoo verify-sig',
+    'did someone you trust sign exactly these files',
+    async () => (await import('./zoo-verify-sig.node.ts')).zooVerifySig,
+  ),
+  entry('zoo explain', 'what a signature covers, and what it does not', async () => (await import('./zoo-explain.node.ts')).zooExplain),
+  entry('zoo attest', 'sign what a run found out about a model, or check it', async () => (await import('./zoo-attest.node.ts')).zooAttest),
   entry('zoo sbom', 'a bill of materials of the models (CycloneDX 1.6)', async () => (await import('./zoo-sbom.node.ts')).zooSbom),
   entry('gradcheck', 'are the gradients of a model right', async () => (await import('./gradcheck.node.ts')).gradcheck),
   entry(

@@ -1,5 +1,5 @@
 /** What a certificate allows: when it is valid, whether it is an authority's, what its key may be used for. No signature is checked here. */
-import { DerError, derList, derOid, derOnly, derTime, readDer } from './der.ts';
+import { DerError, derList, derOid, derOnly, derTime } from './der.ts';
 
 export interface CertificateFields {
   readonly notBefore: Date;
@@ -81,8 +81,25 @@ function readExtensions(bytes: Uint8Array): Extensions {
   return found;
 }
 
-/** The DER of the first element alone, without what may follow it in the same buffer. */
-export function firstElement(bytes: Uint8Array): Uint8Array {
-  const { rest } = readDer(bytes);
-  return bytes.subarray(0, bytes.length - rest.length);
+/** Content of an extension as it stands in the certificate; undefined where there is none. Throws DerError where it is malformed. */
+export function extensionOf(der: Uint8Array, wanted: string): Uint8Array | undefined {
+  const body = derList(derList(derOnly(der, SEQUENCE))[0]?.value ?? new Uint8Array());
+  const extensions = body.find((element) => element.tag === 0xa3);
+  for (const extension of extensions === undefined ? [] : derList(derOnly(extensions.value, SEQUENCE))) {
+    const [id, ...others] = derList(extension.value);
+    if (id !== undefined && derOid(id.value) === wanted) return others.at(-1)?.value;
+  }
+  return undefined;
+}
+
+const FULCIO_ISSUER = '1.3.6.1.4.1.57264.1.8';
+const FULCIO_ISSUER_OLD = '1.3.6.1.4.1.57264.1.1';
+
+/** Who, according to a Fulcio certificate, vouched for its identity (Fulcio's OID list); undefined where it does not say. */
+export function fulcioIssuer(der: Uint8Array): string | undefined {
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  const issuer = extensionOf(der, FULCIO_ISSUER);
+  if (issuer !== undefined) return text(derOnly(issuer, 0x0c));
+  const old = extensionOf(der, FULCIO_ISSUER_OLD);
+  return old === undefined ? undefined : text(old);
 }

@@ -23,9 +23,12 @@ const LEAST_RSA = 2048;
 export const fingerprint = (certificate: X509Certificate): Sha256 =>
   `sha256:${certificate.fingerprint256.replaceAll(':', '').toLowerCase()}`;
 
+/** A subject or issuer in one line; empty where there is none, for which Node has undefined in spite of its types. */
+export const distinguished = (name: string | undefined): string => (name ?? '').replaceAll('\n', ', ');
+
 /** `CN=release 2026 (sha256:ab12...)` */
 export const nameOf = (certificate: X509Certificate): string =>
-  `${certificate.subject.replaceAll('\n', ', ') || 'a certificate without a name'} (${fingerprint(certificate).slice(0, 19)}...)`;
+  `${distinguished(certificate.subject) || 'a certificate without a name'} (${fingerprint(certificate).slice(0, 19)}...)`;
 
 /**
  * Authorities from PEM texts, each of which may hold several certificates.
@@ -105,7 +108,7 @@ export function verifyChain(
       code: 'E_SIG_CHAIN',
       what: `no path leads from the signing certificate to an authority of yours${why}`,
       expected: anchors.map(({ x509 }) => nameOf(x509)).join(' or '),
-      got: `${nameOf(read[0].x509)}, issued by ${read[0].x509.issuer.replaceAll('\n', ', ') || 'nobody'}`,
+      got: `${nameOf(read[0].x509)}, issued by ${distinguished(read[0].x509.issuer) || 'nobody'}`,
     });
   }
   const late = search.found.map((path) => path.find(({ fields }) => !(fields.notBefore <= now && now <= fields.notAfter)));

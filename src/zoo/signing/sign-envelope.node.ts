@@ -4,7 +4,7 @@ import { fail } from '../../core/errors.ts';
 import { toBase64 } from '../../data/base64.ts';
 import type { SigningMethod } from '../types.ts';
 import { certificateFields } from './certificate-fields.ts';
-import { fingerprint, leafProblem, nameOf, readPemChain } from './certificates.node.ts';
+import { distinguished, fingerprint, leafProblem, nameOf, readPemChain } from './certificates.node.ts';
 import { keyHint, keySigner, publicPem, readPrivateKey, signBytes } from './keys.node.ts';
 import { pae } from './pae.ts';
 import { BUNDLE_MEDIA_TYPE, PAYLOAD_TYPE } from './types.ts';
@@ -81,7 +81,7 @@ function usableChain(chain: X509Certificate[], key: KeyObject, now: Date): X509C
         code: 'E_SIG_KEY_PAIR',
         where,
         what,
-        expected: certificate.issuer.replaceAll('\n', ', '),
+        expected: distinguished(certificate.issuer),
         got: nameOf(issuer),
         hint,
         exitCode: 2,

@@ -1,8 +1,8 @@
 /** Signs a model: lists and hashes its files, writes the bundle beside them. */
-import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fail, SecateurError } from '../../core/errors.ts';
+import { writeFileAtomic } from '../project.node.ts';
 import type { Sha256, SigningMethod } from '../types.ts';
 import { parseBundle } from './bundle.ts';
 import { canonicalJson } from './canonical-json.ts';
@@ -173,19 +173,12 @@ async function checkOutput(output: string): Promise<void> {
   }
 }
 
+/** Whole or not at all; the folder must be there, so that a slip in its name does not make one. */
 async function write(output: string, text: string): Promise<void> {
-  const temporary = join(dirname(output), `.${basename(output)}.${randomBytes(6).toString('hex')}`);
   try {
-    const handle = await open(temporary, 'wx');
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, output);
+    await stat(dirname(resolve(output)));
+    await writeFileAtomic(output, text);
   } catch (cause) {
-    await rm(temporary, { force: true });
     const got = (cause as NodeJS.ErrnoException).code;
     fail({ code: 'E_SIG_OUTPUT', where: '--output', what: `${output} cannot be written`, expected: 'a folder that is there', got, cause });
   }

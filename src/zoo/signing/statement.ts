@@ -14,6 +14,8 @@ import {
   STATEMENT_TYPE,
 } from './types.ts';
 
+const counted = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
+
 const MAX_VALUES = 2_000_000;
 const HEX_DIGITS: Readonly<Record<ResourceHash, number>> = { sha256: 64, blake2b: 128, blake3: 64 };
 /** Python writes the size of its shards into the name of the algorithm. */
@@ -95,7 +97,7 @@ function readStatement(root: JsonNode, steps: Steps): ModelStatement {
     warnings.push('made by an older implementation: it does not record which paths were left out');
   }
   if (allowSymlinks) warnings.push('symbolic links were followed when this was signed, which the specification advises against');
-  steps.done(`its statement lists ${resources.length} ${method === 'files' ? 'files' : 'byte ranges'}, and their digest fits`);
+  steps.done(`its statement lists ${counted(resources.length, method === 'files' ? 'file' : 'byte range')}, and their digest fits`);
   return { version: '1.0', subjectName, root: signed, hash, method, shardSize, allowSymlinks, resources, ignorePaths, warnings };
 }
 
@@ -192,7 +194,7 @@ function readLegacy(root: JsonNode, steps: Steps): ModelStatement {
     'made by model-signing 0.2.0: no digest over all files was signed, nor which paths were left out',
   ];
   const digest = rootOf(inOrder(resources));
-  steps.done(`its statement lists ${resources.length} files`);
+  steps.done(`its statement lists ${counted(resources.length, 'file')}`);
   const fixed = { version: '0.1', hash: 'sha256', method: 'files', allowSymlinks: false } as const;
   return { ...fixed, subjectName: resources[0].name, root: digest, resources, warnings };
 }

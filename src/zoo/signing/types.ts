@@ -28,7 +28,9 @@ export interface Verification {
   readonly signer: string;
   /** Root digest of the signed files. It does not bind names: two models with the same root can differ in file names. */
   readonly root: Sha256;
-  /** Signed files (or byte ranges) that the statement lists. */
+  /** Signed files. */
+  readonly files: number;
+  /** Entries of the statement: as many as files, or more where byte ranges are listed. */
   readonly resources: number;
   /** Paths that the SIGNER left out, apart from Git's own and the signature file: whatever lies there is not covered. */
   readonly ignored: readonly string[];

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { hexOf } from '../digest.ts';
 import type { Sha256 } from '../types.ts';
-import { compareFiles, resolveSingle } from './compare.ts';
+import { compareFiles, resolveSingle, signedFiles } from './compare.ts';
 import { parseStatement } from './statement.ts';
 import type { ModelStatement, SigningTrust, Verification, VerifyOptions } from './types.ts';
 import { type Signed, verifyEnvelope } from './verify-envelope.node.ts';
@@ -64,6 +64,7 @@ export function conclude(
     method: signed.method,
     signer: signed.signer,
     root: statement.root,
+    files: signedFiles(statement).size,
     resources: statement.resources.length,
     ignored: compared.ignored,
     extra: compared.extra,

@@ -1,0 +1,117 @@
+/** `secateur zoo explain`: what a signature covers, and what it does not. */
+import { basename } from 'node:path';
+import { z } from 'zod';
+import { type BundleDescription, type CertificateClaim, describeBundle } from '../zoo/signing/describe.node.ts';
+import { defineCommand } from './command.node.ts';
+import { columns } from './output.node.ts';
+import { readSigningFile } from './zoo-signing.node.ts';
+import { counted } from './zoo-words.node.ts';
+
+/** Files that are printed without --all. */
+const SHOWN = 25;
+
+export const zooExplain = defineCommand({
+  name: 'zoo explain',
+  description:
+    'Takes a signature bundle apart: who it says signed, which files it covers and which it leaves out (the signer chooses that, and may leave out the model), and what is odd about it. Verifies nothing: `secateur zoo verify-sig` does. A file of attestations (.jsonl) is taken line by line.',
+  examples: [
+    ['secateur zoo explain models/ours/model.sig', 'one bundle'],
+    ['secateur zoo explain models.sigs/resnet50.intoto.jsonl', 'the attestations of a model'],
+  ],
+  options: z.object({
+    bundle: z.string().meta({ description: 'the signature file', positional: true, placeholder: 'BUNDLE' }),
+    all: z
+      .boolean()
+      .default(false)
+      .meta({ description: `every file, not only the first ${SHOWN}` }),
+  }),
+  async run(_context, o) {
+    const bytes = await readSigningFile(o.bundle, 'BUNDLE');
+    const parts = o.bundle.endsWith('.jsonl') ? linesOf(bytes) : [bytes];
+    const found = parts.map((part, i) => describeBundle(part, parts.length === 1 ? o.bundle : `${o.bundle}:${i + 1}`));
+    const faults = found.filter(({ refusal }) => refusal !== undefined);
+    const what = found.length === 1 ? `a bundle signed by ${signerWords(found[0])}` : `${counted(found.length, 'bundle')}`;
+    return {
+      line: `${what}; this is what it says of itself, nothing was verified`,
+      tables: found.flatMap((one, i) =>
+        sections(one, o.all ? Number.POSITIVE_INFINITY : SHOWN, found.length === 1 ? '' : `line ${i + 1}: `),
+      ),
+      notes: faults.length === 0 ? [] : [`${faults.length === 1 ? 'it is' : 'some are'} refused whoever signed, see above`],
+      json: found.length === 1 ? found[0] : found,
+      exitCode: faults.length === 0 ? 0 : 3,
+    };
+  },
+});
+
+/** Lines that hold something. */
+function linesOf(bytes: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(10, at);
+    const line = bytes.subarray(at, end < 0 ? bytes.length : end);
+    if (line.some((byte) => byte !== 32 && byte !== 13 && byte !== 9)) lines.push(line);
+    at = end < 0 ? bytes.length : end + 1;
+  }
+  return lines.length === 0 ? [bytes] : lines;
+}
+
+function signerWords({ method, key, certificates }: BundleDescription): string {
+  if (method === 'key') return key === undefined ? 'a key that it does not name' : `the key ${key}`;
+  const [leaf] = certificates;
+  if (method === 'certificate') return `${leaf.subject || 'a certificate without a name'} (${leaf.fingerprint.slice(0, 23)}...)`;
+  return `${leaf.identity ?? 'an identity it does not name'}, for whom ${leaf.identityIssuer ?? 'nobody'} vouched`;
+}
+
+function sections(d: BundleDescription, file: string, limit: number, prefix: string): string[] {
+  const { statement } = d;
+  const facts = [
+    [
+      'method',
+      { key: 'a key', certificate: 'a certificate under an authority', sigstore: 'an identity without a key (sigstore)' }[d.method],
+    ],
+    ...(d.key === undefined ? [] : [['key', d.key]]),
+    ...d.certificates.map((c, i) => [i === 0 ? 'certificate' : `issuer ${i}`, certificateWords(c)]),
+    ...(d.method === 'sigstore'
+      ? [['log', `${counted(d.logEntries, 'entry').replace(/entrys$/, 'entries')}, ${counted(d.timestamps, 'time stamp')}`]]
+      : []),
+    [
+      'statement',
+      `${d.predicateType} over ${
+        d.subjects
+          .map(({ name }) => name || '(no name)')
+          .slice(0, 5)
+          .join(', ') || 'nothing'
+      }`,
+    ],
+    ...(statement === undefined ? [] : [['digest', `${statement.root} over all files; it does not bind their names, the list below does`]]),
+    ...(statement === undefined
+      ? []
+      : [['hashes', `${statement.hash} of ${statement.method === 'files' ? 'whole files' : `ranges of ${statement.shardSize} bytes`}`]]),
+  ];
+  const out = [[`${prefix}signed`, ...indent(columns(facts))].join('\n')];
+  if (d.refusal !== undefined) out.push(['REFUSED', `  ${d.refusal}`].join('\n'));
+  if (statement !== undefined) {
+    const names = statement.resources.map(({ name, digest }) => [name, digest]);
+    const more = names.length > limit ? [`  ... ${names.length - limit} more: --all, or --json`] : [];
+    out.push([`covered (${names.length})`, ...indent(columns(names.slice(0, limit))), ...more].join('\n'));
+    out.push(['not covered', ...indent(notCovered(d, file))].join('\n'));
+    if (statement.warnings.length > 0) out.push(['odd about it', ...indent(statement.warnings)].join('\n'));
+  }
+  return out;
+}
+
+const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
+
+function certificateWords(c: CertificateClaim): string {
+  const name = c.identity === undefined ? c.subject || 'no name' : `${c.identity} according to ${c.identityIssuer}`;
+  return `${name}, valid ${c.from} to ${c.to}, issued by ${c.issuer || 'nobody'}, ${c.fingerprint}`;
+}
+
+function notCovered({ statement, leftOut, leftOutGit }: BundleDescription, file: string): string[] {
+  const chosen = leftOut.filter((path) => path !== file);
+  const lines = chosen.map((path) => `LEFT OUT BY THE SIGNER: ${path} and all below it; a model there would not be covered`);
+  if (leftOut.includes(file)) lines.push(`the signature itself: ${file}`);
+  if (leftOutGit.length > 0) lines.push(`Git's own at the root: ${leftOutGit.join(', ')}`);
+  if (statement?.ignorePaths === undefined) lines.push('which paths were left out was not recorded');
+  return [...lines, 'the name of the model, and when it was signed', 'whether the model has a backdoor: no signature says that'];
+}

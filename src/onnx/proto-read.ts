@@ -135,8 +135,8 @@ export interface ModelFunction {
   readonly nodes: readonly Node[];
 }
 
-/** What a file holds that the graph of `model.ts` has no place for: its functions, and the names of sparse initialisers. */
-export function besideGraph(model: Model, where = 'onnx'): { functions: ModelFunction[]; sparse: string[] } {
+/** What a file holds that the graph of `model.ts` has no place for: its functions, the names of sparse initialisers, how many trainings. */
+export function besideGraph(model: Model, where = 'onnx'): { functions: ModelFunction[]; sparse: string[]; trainings: number } {
   const functions = ((model.source as ModelProto | undefined)?.functions ?? []).map((f): ModelFunction => {
     const at = `${where}: function "${f.name}"`;
     const nodes = f.node.map((n) => readNode(n, at));
@@ -158,7 +158,7 @@ export function besideGraph(model: Model, where = 'onnx'): { functions: ModelFun
   };
   visit(model.graph);
   for (const f of functions) for (const node of f.nodes) for (const inner of subgraphs(node)) visit(inner);
-  return { functions, sparse };
+  return { functions, sparse, trainings: (model.source as ModelProto | undefined)?.trainingInfo.length ?? 0 };
 }
 
 function readNode(source: NodeProto, where: string, external?: ExternalReader): Node {

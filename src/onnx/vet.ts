@@ -14,8 +14,11 @@ import { checkSizes } from './static-sizes.ts';
 /** Functions that call functions that call functions ... */
 const MAX_CALL_DEPTH = 32;
 
-/** Throws SecateurError naming the first thing in a model that is refused, and why. */
-export function vetModel(model: Model, where = 'onnx'): void {
+/**
+ * Throws SecateurError naming the first thing in a model that is refused, and why.
+ * @param unlisted what is done about an operator that is not on the list and no function of the model's own; refuses it unless given
+ */
+export function vetModel(model: Model, where = 'onnx', unlisted: (node: Node, where: string) => void = refuseOperator): void {
   const { functions, sparse } = besideGraph(model, where);
   if (sparse.length > 0) {
     fail({
@@ -58,7 +61,7 @@ export function vetModel(model: Model, where = 'onnx'): void {
     for (const node of nodes) {
       if (node.outputs.includes(RESERVED)) reserved(at);
       const f = known.get(callKey(node.domain, node.opType, overloadOf(node)));
-      if (f === undefined) checkOperator(node, at);
+      if (f === undefined && whyRefused(node.domain, node.opType) !== undefined) unlisted(node, at);
       total += f === undefined ? 1 : expanded(f, at);
       for (const inner of subgraphs(node)) total += count(inner.nodes, at);
       if (total > MAX_EXPANDED_NODES) {
@@ -107,9 +110,7 @@ function refuseReferences(nodes: readonly Node[], where: string): void {
   }
 }
 
-function checkOperator(node: Node, where: string): void {
+function refuseOperator(node: Node, where: string): void {
   const why = whyRefused(node.domain, node.opType);
-  if (why !== undefined) {
-    fail({ where, what: `${describeNode(node)} is refused`, got: undefined, expected: `an operator on the list, but ${why}` });
-  }
+  fail({ where, what: `${describeNode(node)} is refused`, got: undefined, expected: `an operator on the list, but ${why}` });
 }

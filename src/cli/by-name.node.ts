@@ -13,6 +13,7 @@ import { checkPolicy } from '../zoo/policy.ts';
 import { findProject, modelFolder, type Project, readProject } from '../zoo/project.node.ts';
 import type { LockedFile, LockedModel } from '../zoo/types.ts';
 import { verifyLockedSignature } from '../zoo/verbs/locked-signature.node.ts';
+import { vouched } from './zoo-words.node.ts';
 
 export interface NamedModel extends LockedPlace {
   /** The ONNX file of it that is meant. */
@@ -103,7 +104,7 @@ export async function openNamed(named: NamedModel, limits: Limits, note: (text: 
     if (mode === 'warn') note(`${name}: ${says}`);
     else fail({ code: 'E_POLICY', where: name, what: says, expected: 'what the rules in models.json want', exitCode: 3 });
   }
-  const verified = await verifyLockedSignature(project, name, entry);
+  await verifyLockedSignature(project, name, entry);
   let model: Model;
   try {
     model = readLockedOnnx(named, file, limits);
@@ -114,20 +115,6 @@ export async function openNamed(named: NamedModel, limits: Limits, note: (text: 
     }
     throw error;
   }
-  note(`${name}: ${file.path} has the bytes of models.lock; ${vouched(entry, verified?.signer)}`);
+  note(`${name}: ${file.path} has the bytes of models.lock; ${vouched(entry)}`);
   return { model, sha256: lockedModelHash(named, file, model) };
-}
-
-/** Who says that these are the right bytes; never that the model is a good one. */
-function vouched({ integrity, files, signature }: LockedModel, signer: string | undefined): string {
-  switch (integrity) {
-    case 'signed':
-      return `signed by ${signer ?? signature?.signer} (who, and the same bytes; not what they do)`;
-    case 'matched-published-claim': {
-      const from = new Set(files.flatMap((f) => f.claims.filter((c) => c.matched).map((c) => c.from)));
-      return `they match a hash that was published (${[...from].join(', ')}) and that nobody signed`;
-    }
-    case 'pinned-on-first-use':
-      return 'nobody vouched for them: they are the same as at the first download, no more';
-  }
 }

@@ -1,6 +1,7 @@
 /** `secateur evaluate`: the judge. Clean accuracy, and attack success where a trigger is named. */
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
+import type { Check } from '../evaluate/result.ts';
 import { checkClean } from './clean-check.node.ts';
 import { defineCommand } from './command.node.ts';
 import { openClassifier } from './foreign.node.ts';
@@ -50,13 +51,18 @@ export const evaluate = defineCommand({
         clean,
         attack: hit,
       } = await work.step('evaluating', async () => judge(await work.runtime(), model, test, { spec, attack }));
-      const broken: string[] = [];
-      if (o.minClean !== undefined && clean.accuracy.value < o.minClean) {
-        broken.push(`clean accuracy ${percent(clean.accuracy.value)} is below ${percent(o.minClean)}`);
+      const checks: Check[] = [];
+      if (o.minClean !== undefined) {
+        const [found, held] = [percent(clean.accuracy.value), clean.accuracy.value >= o.minClean];
+        const says = `clean accuracy ${found} is ${held ? 'not ' : ''}below ${percent(o.minClean)}`;
+        checks.push({ name: `clean accuracy at least ${percent(o.minClean)}`, held, says });
       }
-      if (o.maxAttack !== undefined && hit && hit.success.value > o.maxAttack) {
-        broken.push(`attack success ${percent(hit.success.value)} is above ${percent(o.maxAttack)}`);
+      if (o.maxAttack !== undefined && hit) {
+        const [found, held] = [percent(hit.success.value), hit.success.value <= o.maxAttack];
+        const says = `attack success ${found} is ${held ? 'not ' : ''}above ${percent(o.maxAttack)}`;
+        checks.push({ name: `attack success at most ${percent(o.maxAttack)}`, held, says });
       }
+      const broken = checks.filter((check) => !check.held).map((check) => check.says);
       return {
         line: [line, ...broken].join('  '),
         // in result.json and the report they stand by the numbers, on the terminal below them
@@ -65,7 +71,7 @@ export const evaluate = defineCommand({
         notes,
         media: { title: 'Evaluation' },
         json: { broken, notes },
-        exitCode: broken.length > 0 ? 3 : 0,
+        checks: checks.length > 0 ? checks : undefined,
       };
     }),
 });

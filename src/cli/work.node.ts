@@ -1,8 +1,8 @@
 /** What every command that leaves a run folder has in common: the folder, the runtime, the steps with their time and memory, the files. */
 import { SecateurError } from '../core/errors.ts';
-import type { Result, Table } from '../evaluate/result.ts';
+import type { Check, Result, Table } from '../evaluate/result.ts';
 import { cloneModel } from '../onnx/edit.ts';
-import { saveModel } from '../onnx/file.node.ts';
+import { hashModel, saveModel } from '../onnx/file.node.ts';
 import type { Model } from '../onnx/model.ts';
 import { readSpec, writeSpec } from '../onnx/spec.ts';
 import type { ReportMedia } from '../report/media.ts';
@@ -67,7 +67,8 @@ export interface Findings {
   readonly metrics?: readonly unknown[];
   /** Goes into what --json prints, beside the tables. */
   readonly json?: Readonly<Record<string, unknown>>;
-  readonly exitCode?: 0 | 3;
+  /** What was demanded of the numbers; one that does not hold makes the exit code 3. */
+  readonly checks?: readonly Check[];
 }
 
 /** Runs `work` in a run folder: complete at its place if it succeeds, gone (or kept for --resume) if not. */
@@ -123,6 +124,7 @@ export async function inRunFolder<O extends WorkOptions>(
       const result: Result = {
         recipe: name,
         tables: [...findings.tables],
+        ...(findings.checks && { checks: [...findings.checks] }),
         provenance: {
           command: context.commandLine,
           seeds: options.seed === undefined ? [] : [options.seed],
@@ -137,14 +139,17 @@ export async function inRunFolder<O extends WorkOptions>(
         // what flags said about the input is known to the file from now on
         const spec = readSpec(findings.model, specOverrides(options));
         const described = writeSpec(findings.restore?.(findings.model) ?? cloneModel(findings.model), spec);
-        await saveModel(folder.file('model.onnx'), described);
+        const path = folder.file('model.onnx');
+        await saveModel(path, described);
+        result.provenance.outputs = { model: await hashModel(path, described) };
       }
       if (findings.metrics) await folder.write('metrics.jsonl', findings.metrics.map((m) => `${JSON.stringify(m)}\n`).join(''));
       for (const [file, content] of Object.entries(findings.files ?? {})) await folder.write(file, content);
       await folder.json('media.json', findings.media ?? {});
       await folder.json('result.json', result);
       const written = await folder.finish(inputs);
-      const { line, tables, shown = tables, notes, json, exitCode } = findings;
+      const { line, tables, shown = tables, notes, json, checks = [] } = findings;
+      const exitCode = checks.every((check) => check.held) ? 0 : 3;
       return { line, tables: shown, notes, json: { ...result, ...json, run: written }, written, exitCode };
     });
   } catch (error) {

@@ -33,11 +33,29 @@ export const Provenance = z.object({
   machine: z.string(),
   /** name -> sha-256 of input data and models. */
   inputs: z.record(z.string(), z.string()),
+  /** The same of what was made: `model` is model.onnx. */
+  outputs: z.record(z.string(), z.string()).optional(),
   started: z.string(),
   /** Per step: wall seconds and resident memory in bytes at its end. */
   steps: z.array(z.object({ name: z.string(), seconds: z.number(), rssBytes: z.number() })),
 });
 export type Provenance = z.infer<typeof Provenance>;
 
-export const Result = z.object({ recipe: z.string(), tables: z.array(Table), provenance: Provenance });
+/** Something that the user demanded of the numbers, such as `--max-attack 0.05`, and whether it held. */
+export const Check = z.object({
+  /** What was demanded, with its limit: `attack success at most 5.00 %`. */
+  name: z.string(),
+  held: z.boolean(),
+  /** What was found. */
+  says: z.string(),
+});
+export type Check = z.infer<typeof Check>;
+
+export const Result = z.object({
+  recipe: z.string(),
+  tables: z.array(Table),
+  /** Absent where nothing was demanded: then the numbers are no verdict. */
+  checks: z.array(Check).optional(),
+  provenance: Provenance,
+});
 export type Result = z.infer<typeof Result>;

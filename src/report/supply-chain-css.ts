@@ -30,6 +30,7 @@ export const supplyChainCss = `
 .event .hash{display:block;color:var(--ink-soft);}
 .cards{display:grid;gap:14px;margin:18px 0;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));align-items:start;}
 .card{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:14px 18px 8px;min-width:0;}
+.card:has(details[open]){grid-column:1/-1;}
 .card h3{margin-bottom:2px;}
 .card p{margin:.3em 0;max-width:none;font-size:.94rem;}
 .card dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:4px 14px;margin:10px 0;font-size:.9rem;}

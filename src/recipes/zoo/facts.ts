@@ -6,12 +6,13 @@ export const FACTS: readonly SupplyFact[] = [
     says:
       'BadNets counted 22 entries of the Caffe Model Zoo without a SHA-1, and found one popular model whose SHA-1 was not that of the file: 49 stars, ' +
       '24 comments, and nobody had noticed.',
-    source: 'Gu, Dolan-Gavitt, Garg 2017 and 2019, as texts about the paper report it; its supply-chain section itself was not at hand',
+    source:
+      'Gu, Dolan-Gavitt, Garg 2017 and 2019 report it; one of our two collections of facts has it as read in public text, the other from memory',
     sureness: 'read in public text',
   },
   {
-    says: 'The lecture adds: for three years.',
-    source: 'the lecture, after the same section',
+    says: 'The lecture: three years, 24 comments, and nobody noticed.',
+    source: 'the lecture, after the same section of BadNets; neither gists nor comments were looked at',
     sureness: 'from memory, not checked',
   },
   {
@@ -34,7 +35,7 @@ export const FACTS: readonly SupplyFact[] = [
     sureness: 'read in the source',
   },
   {
-    says: 'No issue in BVLC/caffe reports a SHA-1 that does not match.',
+    says: 'A search found no issue in BVLC/caffe that reports a SHA-1 which does not match.',
     source: 'a search of its issues',
     sureness: 'searched for, not found',
   },

@@ -30,6 +30,9 @@ export async function zooMedia(story: ZooStory, networks: ZooNetworks, data: Rec
         'A server on this machine, people with a folder each, and the real commands. The address of the server is written as http://zoo.example. Days a to d ' +
           'are each what could come after day 1, not one after the other.',
       ],
+      'supply-practices': [
+        `What a user with a lock commits is small: models.lock has ${story.lockBytes} bytes here, for a network of ${story.honest.bytes}.`,
+      ],
     },
     data: [
       { role: "publisher's and attacker's training data, before poisoning", ...facts(data.train) },
@@ -85,9 +88,9 @@ function tiles(story: ZooStory): Verdict[] {
         ]
       : []),
     day('file', 'Run the BadNet when only the file is swapped', `${stopped} were stopped, ${kept} kept the honest network`),
-    day('hash', 'when the SHA-1 on the page is swapped too', 'a hash beside the file vouches for nothing'),
-    day('signed', "when the publisher's own key has signed it", 'the others have an older lock'),
-    day('first', 'when it was there from the first day', 'hash, lock and signature are all right'),
+    day('hash', 'Run it when the SHA-1 on the page is swapped too', 'a hash beside the file vouches for nothing'),
+    day('signed', "Run it when the publisher's own key has signed it", 'the others have an older lock'),
+    day('first', 'Run it when it was there from the first day', 'hash, lock and signature are all right'),
   ];
 }
 

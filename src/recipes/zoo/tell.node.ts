@@ -59,7 +59,7 @@ export async function tell(stage: Stage): Promise<ZooStory> {
       }
     });
   }
-  const users = USERS.map(({ run: _, installed: __, ...words }) => words);
+  const users = USERS.map(({ run: _, installed: __, failure: ___, ...words }) => words);
   return { published, honest, badnet, ends, users, readmes, timeline: timeline(honest, badnet, ends), lockBytes };
 }
 
@@ -125,7 +125,7 @@ interface Known {
 }
 
 async function endOf(
-  { name: user, installed }: User,
+  { name: user, installed, failure }: User,
   day: DayId,
   world: World,
   ran: Printed & { file: string; typed: string },
@@ -140,7 +140,7 @@ async function endOf(
     ...{ user, day, ending, exitCode: ran.code },
     typed: tidy(ran.typed, world),
     said: tidy(said(ran), world),
-    ...(ran.code === 0 ? {} : { stoppedBy: reasonOf(ran) }),
+    ...(ran.code === 0 ? {} : { stoppedBy: reasonOf(ran, failure) }),
     ...(refused && which !== 'nothing' ? { leftBehind: which } : {}),
     ...(ending === 'nothing' || found === undefined ? {} : { judgement: found.judgement }),
   };
@@ -153,13 +153,13 @@ function nameOf(digest: string | undefined, honest: Published, badnet: Published
   return fail({ where: 'recipe: zoo', what: `${user} has a file that nobody published`, got: digest });
 }
 
-const said = ({ out, err }: Printed): string => `${err}${out}`.trim();
+/** What was printed, but for lines of progress, which depend on how fast it went. */
+const said = ({ out, err }: Printed): string => `${err}${out}`.replaceAll(/^ *\d+ % .*\n/gm, '').trim();
 
-/** The code of an error of Secateur, else what was said first. */
-function reasonOf({ out, err }: Printed): string {
-  const [, error] = /^error: (.*)$/m.exec(err) ?? [];
-  if (error !== undefined) return /^E_[A-Z_]+/.exec(error)?.[0] ?? error.slice(0, LONGEST_REASON);
-  return (out.trim() || err.trim()).split('\n', 1)[0].slice(0, LONGEST_REASON);
+/** The code of an error of Secateur, else `words`, else what was said first. */
+function reasonOf({ out, err }: Printed, words?: string): string {
+  const [, error = err.trim() || out.trim()] = /^error: (.*)$/m.exec(err) ?? [];
+  return /^E_[A-Z_]+/.exec(error)?.[0] ?? words ?? error.split('\n', 1)[0].slice(0, LONGEST_REASON);
 }
 
 const LONGEST_REASON = 80;

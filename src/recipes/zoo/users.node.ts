@@ -36,6 +36,8 @@ export interface Ran extends Printed {
 export interface User extends Omit<Practice, 'outcomes' | 'command'> {
   /** Has the model installed already, and still has it where the command fails. */
   readonly installed?: true;
+  /** What a failure comes to in a few words, for tools without error codes. */
+  readonly failure?: string;
   run(world: World): Promise<Ran>;
 }
 
@@ -96,6 +98,7 @@ export const USERS: readonly User[] = [
     costs:
       'Nothing; but it stops at honest files whose page has no SHA-1 or a wrong one, calls every mismatch a failed download, and leaves the refused file in its place.',
     misses: 'Whoever can edit the page too. And itself: a user who was stopped for nothing before fetches by hand.',
+    failure: 'takes it for a failed download',
     run: async ({ origin, dir, signal }) => {
       const page = pageUrl(origin, MODEL);
       return { ...(await caffeScript(page, dir, signal)), file: join(dir, fileOf(MODEL)), typed: `download-model ${page}` };
@@ -147,6 +150,7 @@ export const USERS: readonly User[] = [
     costs: 'A download a night, where the address has no version.',
     misses: 'Nothing that changes after the lock; it takes nothing either.',
     installed: true,
+    failure: 'is told that it changed',
     run: async (world) => {
       const { project, cache } = await ownMachine(world);
       return secateur(world, project, cache, ['diff', MODEL, '--fail-on-change', '--allow-http']);

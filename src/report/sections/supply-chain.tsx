@@ -170,7 +170,8 @@ function End({ practice, outcome, day, tables }: EndProps): JSX.Element {
       {exitCode !== 0 && (
         <span class="end-note">
           {ending === 'nothing' ? '' : 'keeps what it had; '}
-          <code>{stoppedBy ?? 'stopped'}</code>, exit {exitCode}
+          {stoppedBy?.startsWith('E_') ? <code>{stoppedBy}</code> : stoppedBy}
+          {stoppedBy === undefined ? '' : ', '}exit {exitCode}
         </span>
       )}
       {leftBehind && <span class="end-note">{leftBehind === 'backdoored' ? 'the BadNet' : 'the honest file'} is left on the disk</span>}

@@ -9,6 +9,8 @@ export { globMatches } from './globs.ts';
 export interface PolicyFinding {
   readonly rule: PolicyRule;
   readonly mode: 'enforce' | 'warn';
+  /** What the rule is not content with. */
+  readonly about: 'vouched' | 'formats' | 'lint';
   /** One sentence without full stop. */
   readonly says: string;
 }
@@ -39,8 +41,10 @@ export function signersFor(manifest: Pick<Manifest, 'policy'>, name: string): Si
  */
 export function checkPolicy(manifest: Pick<Manifest, 'policy'>, name: string, model: LockedModel): PolicyFinding[] {
   return rulesFor(manifest, name).flatMap((rule) => {
-    const says = [...vouched(rule, model), ...formats(rule, model), ...lint(rule, model)];
-    return says.map((text): PolicyFinding => ({ rule, mode: rule.mode ?? 'enforce', says: text }));
+    const found = { vouched: vouched(rule, model), formats: formats(rule, model), lint: lint(rule, model) };
+    return (['vouched', 'formats', 'lint'] as const).flatMap((about) =>
+      found[about].map((says): PolicyFinding => ({ rule, mode: rule.mode ?? 'enforce', about, says })),
+    );
   });
 }
 

@@ -6,6 +6,7 @@ import { fail } from '../core/errors.ts';
 import { emptyLock, LOCK_FILE, parseLock } from './lock.ts';
 import { writeLock } from './lock-write.ts';
 import { emptyManifest, MANIFEST_FILE, parseManifest } from './manifest.ts';
+import { syncFolder } from './store/disk.node.ts';
 import { decodeUtf8 } from './strict-json.ts';
 import type { Lock, Manifest } from './types.ts';
 
@@ -123,11 +124,4 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
   }
   await syncFolder(folder);
   return true;
-}
-
-/** Makes a rename last through a power cut. Windows cannot open a folder, and some network disks refuse: there the rename has to do. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined);
-  await handle?.sync().catch(() => undefined);
-  await handle?.close();
 }

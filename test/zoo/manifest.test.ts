@@ -154,7 +154,7 @@ describe('changing it', () => {
         fc.constantFrom(TEXT, '{}', '{"models":{}}', '{ "models": {"z": {"source": "./z"}} }'),
         fc.array(fc.tuple(name, fc.boolean()), { maxLength: 8 }),
         (start, steps) => {
-          let text = start;
+          let text: string = start;
           const expected = new Map(parseManifest(start).models);
           for (const [n, add] of steps) {
             text = add ? addToManifest(text, n, { source: `./${n}` }) : removeFromManifest(text, n);

@@ -1,0 +1,79 @@
+/** `secateur zoo init`: a models.json to begin with. */
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { fail } from '../core/errors.ts';
+import { emptyLock, LOCK_FILE } from '../zoo/lock.ts';
+import { DEFAULT_FOLDER, MANIFEST_FILE, newManifest } from '../zoo/manifest.ts';
+import { findProject, writeFileAtomic, writeLockFile } from '../zoo/project.node.ts';
+import { FORMATS } from '../zoo/types.ts';
+import { defineCommand } from './command.node.ts';
+
+export const zooInit = defineCommand({
+  name: 'zoo init',
+  description:
+    'Writes models.json, which people edit, and an empty models.lock, which secateur writes; both are to be committed. In a Git repository the folder of the models is added to .gitignore, since the lock brings the same bytes back. The first rule of models.json holds for every model: it must be in the lock, and its format must be one that holds data and no code.',
+  examples: [
+    ['secateur zoo init', 'models go to models/'],
+    ['secateur zoo init --folder nets --formats onnx,safetensors', 'another folder, and two formats only'],
+  ],
+  options: z.object({
+    folder: z.string().default(DEFAULT_FOLDER).meta({ description: 'where models are put, relative to the project', placeholder: 'DIR' }),
+    formats: z.array(z.enum(FORMATS)).optional().meta({
+      description: 'the only formats that models may have; default: all that the format lint does not refuse',
+      placeholder: 'FORMAT',
+    }),
+    require: z
+      .enum(['lock', 'claim'])
+      .default('lock')
+      .meta({ description: 'the least that is wanted of every model: to be in the lock, or a published hash that matched' }),
+    gitignore: z.boolean().default(true).meta({ description: 'add the folder to .gitignore' }),
+    project: z.string().optional().meta({ description: 'folder to make a project of; default: this one', placeholder: 'DIR' }),
+  }),
+  async run(_context, o) {
+    const root = resolve(o.project ?? '.');
+    for (const file of [MANIFEST_FILE, LOCK_FILE]) {
+      if (existsSync(join(root, file))) {
+        const hint = '`secateur zoo add SOURCE` to add a model, `secateur zoo audit` to see what is there';
+        fail({ code: 'E_MANIFEST', where: file, what: 'is there already; nothing was changed', hint, exitCode: 2 });
+      }
+    }
+    const above = findProject(root);
+    const text = newManifest(o.folder, [{ match: '**', require: o.require, ...(o.formats && { formats: o.formats }) }]);
+    await mkdir(root, { recursive: true });
+    await writeFileAtomic(join(root, MANIFEST_FILE), text);
+    await writeLockFile(root, emptyLock());
+    const ignored = o.gitignore && insideGit(root) && (await ignore(root, `/${o.folder}/`));
+    return {
+      line: `${MANIFEST_FILE} and ${LOCK_FILE} written`,
+      tables: [
+        'next:\n  secateur zoo add SOURCE     ./net.onnx, https://..., hf:owner/name, caffe:readme.md\n  secateur zoo audit          what is on this disk already\n  git add models.json models.lock',
+      ],
+      notes: [
+        ...(ignored ? [`/${o.folder}/ was added to .gitignore: models come back with \`secateur zoo install\``] : []),
+        ...(above === undefined ? [] : [`${above} is a project too; from here on commands in ${root} mean this one`]),
+      ],
+      json: { root, folder: o.folder, gitignore: ignored },
+      written: join(root, MANIFEST_FILE),
+    };
+  },
+});
+
+function insideGit(start: string): boolean {
+  for (let folder = start; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, '.git'))) return true;
+    if (dirname(folder) === folder) return false;
+  }
+}
+
+/** Adds a line unless it is there. Returns whether it was added. */
+async function ignore(root: string, line: string): Promise<boolean> {
+  const path = join(root, '.gitignore');
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return '';
+    throw cause;
+  });
+  if (text.split(/\r?\n/).some((old) => old.trim() === line)) return false;
+  return writeFileAtomic(path, `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${line}\n`);
+}

@@ -47,6 +47,7 @@ export const zooAdd = defineCommand({
     ...projectFields,
   }),
   async run(context, o) {
+    context.progress.step(`fetching ${o.source}`);
     const tell = tellers(context.progress);
     const root = projectRootOrHere(o, tell.onNote);
     const { name, entry, lint, folder } = await addModel(root, projectSource(root, o.source), {

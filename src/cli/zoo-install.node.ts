@@ -27,6 +27,7 @@ export const zooInstall = defineCommand({
     ...projectFields,
   }),
   async run(context, o) {
+    context.progress.step('installing');
     const { models, orphans } = await installModels(projectRoot(o), {
       ...tellers(context.progress),
       signal: context.signal,

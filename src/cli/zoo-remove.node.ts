@@ -15,6 +15,7 @@ export const zooRemove = defineCommand({
     ...projectFields,
   }),
   async run(context, o) {
+    context.progress.step(`removing ${o.name}`);
     const { removed, kept, left } = await removeModel(projectRoot(o), o.name, { ...tellers(context.progress), signal: context.signal });
     return {
       line: `removed ${o.name}: ${counted(removed.length, 'file')} deleted`,

@@ -23,6 +23,7 @@ export const zooUpdate = defineCommand({
     ...projectFields,
   }),
   async run(context, o) {
+    context.progress.step('asking the sources');
     const { changes } = await updateModels(projectRoot(o), o.names ?? [], {
       ...tellers(context.progress),
       signal: context.signal,
@@ -57,6 +58,7 @@ export const zooDiff = defineCommand({
     ...projectFields,
   }),
   async run(context, o) {
+    context.progress.step(`asking the source of ${o.name}`);
     const change = await diffModel(projectRoot(o), o.name, {
       ...tellers(context.progress),
       signal: context.signal,

@@ -23,6 +23,7 @@ export const zooVerify = defineCommand({
     ...projectFields,
   }),
   async run(context, o) {
+    context.progress.step('hashing');
     const tell = tellers(context.progress);
     const { models, ok, bytes } = await verifyModels(projectRoot(o), { ...tell, signal: context.signal, names: o.names, quick: o.quick });
     const bad = models.filter((m) => !m.ok);

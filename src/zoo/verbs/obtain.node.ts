@@ -9,7 +9,7 @@ import { fail } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.node.ts';
 import { checkClaims, requireClaims } from '../fetch/claims.node.ts';
 import { fetchFile } from '../fetch/download.node.ts';
-import { lintFile } from '../lint/lint.node.ts';
+import { lintFile, lintFolder } from '../lint/lint.node.ts';
 import { withModel, writeLock } from '../lock-write.ts';
 import { checkPolicy, rulesFor } from '../policy.ts';
 import { modelFolder, type Project } from '../project.node.ts';
@@ -142,7 +142,8 @@ export async function settle(
     );
   }
   const check = async (staged: string): Promise<void> => {
-    for (const file of files) lint.set(file.path, await lintFile(join(staged, file.path)));
+    const reports = new Map((await lintFolder(staged)).map(({ path, report }) => [path, report]));
+    for (const { path } of files) lint.set(path, reports.get(path) ?? (await lintFile(join(staged, path))));
     entry = lockEntry(
       source,
       obtained.wanted.include,

@@ -73,7 +73,7 @@ test('every command has help with examples that it understands', async () => {
       .split('\n')
       .filter((line) => line.startsWith('  secateur '));
     expect(examples.length).toBeGreaterThan(0);
-    for (const flag of examples.join(' ').match(/--[a-z-]+/g) ?? []) expect(out).toContain(`${flag} `);
+    for (const flag of examples.join(' ').match(/--[a-z0-9-]+/g) ?? []) expect(out).toContain(`${flag} `);
   }
 });
 

@@ -98,6 +98,11 @@ export const entries: readonly Entry[] = [
   entry('zoo install', 'make the disk what models.lock says', async () => (await import('./zoo-install.node.ts')).zooInstall),
   entry('zoo verify', 'is what lies here what the lock says', async () => (await import('./zoo-verify.node.ts')).zooVerify),
   entry('zoo audit', 'who vouches for which model, and what nobody locked', async () => (await import('./zoo-audit.node.ts')).zooAudit),
+  entry(
+    'zoo lint',
+    'what files are by their bytes, and whether loading them can run code',
+    async () => (await import('./zoo-lint.node.ts')).zooLint,
+  ),
   entry('zoo update', 'take what a source offers now', async () => (await import('./zoo-update.node.ts')).zooUpdate),
   entry('zoo diff', 'what a source offers now, beside the lock', async () => (await import('./zoo-update.node.ts')).zooDiff),
   entry('zoo remove', 'take a model out of the project', async () => (await import('./zoo-remove.node.ts')).zooRemove),

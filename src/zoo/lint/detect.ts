@@ -3,6 +3,7 @@ import type { ByteSource } from '../../data/zip.ts';
 import type { FormatKind } from '../types.ts';
 import { hasZipMark } from './archive.ts';
 import { looksPrototxt } from './caffe-text.ts';
+import { hdf5Start } from './hdf5-start.ts';
 import { hasNpyMark } from './npy.ts';
 import { beginsPickle, hasPickleMark } from './pickle.ts';
 import { isNative, isPicture, textStart } from './plain.ts';
@@ -12,16 +13,8 @@ import { looksSafetensors } from './safetensors.ts';
 /** `zip`: an archive, to be told by its entries. `native`: a program for the machine. `packed`: compressed as a whole. */
 export type Detected = FormatKind | 'zip' | 'native' | 'packed' | 'text';
 
-const HDF5_MARK = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
 const isAt = (source: ByteSource, at: number, mark: readonly number[]): boolean =>
   source.size >= at + mark.length && source.read(at, mark.length).every((b, i) => b === mark[i]);
-
-/** Where an HDF5 file begins: readers look at 0, 512, 1024, 2048 and so on; undefined where none does. */
-export function hdf5Start(source: ByteSource): number | undefined {
-  if (isAt(source, 0, HDF5_MARK)) return 0;
-  for (let at = 512; at + 8 <= source.size; at *= 2) if (isAt(source, at, HDF5_MARK)) return at;
-  return undefined;
-}
 
 const PACKED: readonly (readonly number[])[] = [
   [0x1f, 0x8b],
@@ -41,7 +34,7 @@ const isZlib = (source: ByteSource): boolean => {
 export function detect(source: ByteSource): Detected {
   if (source.size === 0) return 'unknown';
   if (hasZipMark(source)) return 'zip';
-  if (isAt(source, 0, HDF5_MARK)) return 'hdf5';
+  if (hdf5Start(source) === 0) return 'hdf5';
   if (hasNpyMark(source)) return 'npy';
   if (isAt(source, 0, [0x47, 0x47, 0x55, 0x46])) return 'gguf';
   if (hasPickleMark(source)) return 'pickle';

@@ -1,5 +1,5 @@
 /** The linter over files and folders on disk. */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs';
+import { closeSync, constants, type Dirent, fstatSync, lstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fail } from '../../core/errors.ts';
 import type { ByteSource } from '../../data/zip.ts';
@@ -24,13 +24,27 @@ export interface LintedFile {
   readonly report: LintReport;
 }
 
+/** A file or folder that cannot be read, or should not be. */
+const cannot = (path: string, what: string, parts: { expected?: string; got?: string; cause?: unknown } = {}): never =>
+  fail({ code: 'E_LINT', where: path, what, ...parts });
+
 /** Opens a plain file without waiting on it: a pipe would block for ever, a device may do something when it is opened. */
 function openPlain(path: string, stats: Stats): number {
-  if (!stats.isFile()) fail({ where: path, what: 'is no plain file', expected: 'a file or a folder', got: 'a pipe, a device or a link' });
-  const handle = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  if (!stats.isFile()) cannot(path, 'is no plain file', { expected: 'a file or a folder', got: oddKind(stats) });
+  let handle: number;
+  try {
+    handle = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0));
+  } catch (cause) {
+    return cannot(path, 'cannot be read', { got: (cause as NodeJS.ErrnoException).code, cause });
+  }
   if (fstatSync(handle).isFile()) return handle;
   closeSync(handle);
-  return fail({ where: path, what: 'became another file while it was opened' });
+  return cannot(path, 'became another file while it was opened');
+}
+
+function oddKind(stats: Stats): string {
+  if (stats.isSymbolicLink()) return 'a symbolic link';
+  return stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device';
 }
 
 /** Windows of the file are read again and again, mostly the same ones. */
@@ -42,7 +56,7 @@ function sourceOf(handle: number, path: string): ByteSource {
     const bytes = new Uint8Array(length);
     for (let at = 0; at < length; ) {
       const got = readSync(handle, bytes, at, Math.min(length - at, 2 ** 30), offset + at);
-      if (got === 0) fail({ where: path, what: 'became shorter while it was read', expected: 'a file that stays as it is' });
+      if (got === 0) cannot(path, 'became shorter while it was read', { expected: 'a file that stays as it is' });
       at += got;
     }
     return bytes;
@@ -73,12 +87,7 @@ function statOf(path: string): Stats {
     return lstatSync(path);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    return fail({
-      where: path,
-      what: code === 'ENOENT' ? 'no such file or folder' : 'cannot be read',
-      got: code === 'ENOENT' ? undefined : code,
-      cause,
-    });
+    return code === 'ENOENT' ? cannot(path, 'no such file or folder', { cause }) : cannot(path, 'cannot be read', { got: code, cause });
   }
 }
 
@@ -165,14 +174,22 @@ export async function lintFolder(folder: string): Promise<LintedFile[]> {
 
 const NOT_PLAIN = { rule: 'not-a-file', verdict: 'refused', says: 'a link, a pipe or a device and no file' } as const;
 
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (cause) {
+    return cannot(folder, 'cannot be read', { got: (cause as NodeJS.ErrnoException).code, cause });
+  }
+}
+
 function list(folder: string, below: string, depth: number, found: { name: string; plain: boolean }[]): { name: string; plain: boolean }[] {
-  if (depth > MAX_DEPTH) fail({ where: folder, what: 'folders too deep within each other', expected: `at most ${MAX_DEPTH}` });
-  for (const entry of readdirSync(join(folder, below), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+  if (depth > MAX_DEPTH) cannot(folder, 'folders too deep within each other', { expected: `at most ${MAX_DEPTH}` });
+  for (const entry of entriesOf(join(folder, below)).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const name = below === '' ? entry.name : `${below}/${entry.name}`;
     if (entry.isDirectory()) {
       if (entry.name !== '.git') list(folder, name, depth + 1, found);
     } else found.push({ name, plain: entry.isFile() });
-    if (found.length > MAX_FILES) fail({ where: folder, what: 'too many files', expected: `at most ${MAX_FILES}`, got: 'more' });
+    if (found.length > MAX_FILES) cannot(folder, 'too many files', { expected: `at most ${MAX_FILES}`, got: 'more' });
   }
   return found;
 }

@@ -3,6 +3,7 @@ import type { ByteSource } from '../../data/zip.ts';
 import type { FormatKind, LintReport } from '../types.ts';
 import { type ArchiveEntry, readArchive } from './archive.ts';
 import { Findings, quoted } from './findings.ts';
+import { lintKerasConfig } from './keras.ts';
 import { hasNpyMark, lintNpy } from './npy.ts';
 import { beginsPickle, lintPickle } from './pickle.ts';
 import type { StorageReference } from './pickle-walk.ts';
@@ -36,7 +37,10 @@ export function lintZip(source: ByteSource, findings: Findings, nesting: number,
   }
   if (has(/(^|\/)data\.pkl$/)) return lintTorch(entries, findings, nesting, lint, limit);
   if (has(/^config\.json$/) && has(/^(metadata\.json|model\.weights\.(h5|npz))$/)) {
-    for (const entry of entries) within(entry, findings, nesting, lint, limit);
+    for (const entry of entries) {
+      if (entry.name === 'config.json') lintConfig(entry, findings, limit);
+      else within(entry, findings, nesting, lint, limit);
+    }
     return 'keras-zip';
   }
   if (entries.length > 0 && names.every((name) => name.endsWith('.npy'))) {
@@ -57,6 +61,12 @@ function within(entry: ArchiveEntry, findings: Findings, nesting: number, lint: 
   }
   const report = lint(content, entry.name, nesting + 1);
   if (report.kind !== 'unknown' || report.verdict === 'refused') findings.within(entry.name, report);
+}
+
+function lintConfig(entry: ArchiveEntry, findings: Findings, limit: number): void {
+  const content = entry.open(limit);
+  if (content === undefined) tooLarge(entry, findings, limit);
+  else lintKerasConfig(new TextDecoder('utf-8').decode(content.read(0, content.size)), entry.name, findings);
 }
 
 function tooLarge(entry: ArchiveEntry, findings: Findings, limit: number): void {

@@ -89,7 +89,7 @@ describe('readVerified', () => {
 
   it('finishes a change that was cut off before it reads', async () => {
     const id = '3b241101-e2bb-4255-8caf-4136c566a962';
-    const journal = { version: 1, folder: 'models/net', kind: 'folder', ours: ['model.onnx', 'model.onnx_data'], also: [] };
+    const journal = { version: 1, folder: 'models/net', kind: 'folder', ours: ['model.onnx', 'model.onnx_data'], placed: [], also: [] };
     put(join(project, `.secateur/zoo/changes/${id}.json`), JSON.stringify(journal));
     put(join(project, `models/.secateur/${id}/new/model.onnx`), 'graph');
     writeFileSync(installed('model.onnx'), 'old');

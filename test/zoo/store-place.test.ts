@@ -35,7 +35,8 @@ function expectClean(root: string): void {
   const left = readdirSync(root, { recursive: true, withFileTypes: true })
     .map((e) => join(e.parentPath, e.name).slice(root.length + 1))
     .filter((path) => path.includes('.secateur'));
-  expect(left.sort()).toEqual(['.secateur', '.secateur/.gitignore', '.secateur/zoo', '.secateur/zoo/changes']);
+  const ours = left.filter((path) => !path.startsWith('.secateur/zoo/placed'));
+  expect(ours.sort()).toEqual(['.secateur', '.secateur/.gitignore', '.secateur/zoo', '.secateur/zoo/changes']);
 }
 
 describe('a model is placed', () => {
@@ -96,6 +97,24 @@ describe('a model is placed', () => {
       ...at({ 'notes.txt': 'mine', 'onnx/my/deep.txt': 'mine too', link: '-> notes.txt', 'empty/': '', pipe: 'no file' }),
     });
     expectClean(p.root);
+  });
+
+  it('a new version without a word on the old one, as after git pull, takes with it what was placed here', async () => {
+    const p = await project();
+    await p.place(ONE);
+    put(join(p.root, FOLDER, 'new-notes.txt'), 'mine');
+    expect(await p.place(TWO)).toMatchObject({ removed: ['config.json'], kept: [], carried: ['new-notes.txt'] });
+    expect(p.files()).toEqual(at({ ...TWO, 'new-notes.txt': 'mine' }));
+    // A file that another has put there is his, whatever its bytes; so is one that was changed.
+    const [other, mine] = [await project(), { ...TWO, 'config.json': '{}' }];
+    for (const [path, text] of Object.entries(mine)) put(join(other.root, FOLDER, path), text);
+    expect(await other.place(TWO)).toMatchObject({ state: 'unchanged', removed: [] });
+    expect(other.files()).toEqual(at(mine));
+    for (const text of ['', '{', 'null', '{"version":1,"folder":"models/team/net","files":[["../../x","y"]]}']) {
+      const [record] = readdirSync(join(other.root, '.secateur/zoo/placed'));
+      writeFileSync(join(other.root, '.secateur/zoo/placed', record), text);
+      expect(await other.place(TWO)).toMatchObject({ state: 'unchanged', removed: [] });
+    }
   });
 
   it('what the user changed is kept before it is replaced; what the new version lacks is left to him', async () => {
@@ -231,20 +250,26 @@ describe('nothing is written outside of the project', () => {
     expect(tree(p.root)).toEqual({});
   });
 
-  it.each(['models', 'models/team', FOLDER, 'models/team/.secateur', '.secateur', '.secateur/zoo', '.secateur/zoo/changes'])(
-    'through a link at %s',
-    async (link) => {
-      const p = await project();
-      const outside = scratch();
-      mkdirSync(join(p.root, link, '..'), { recursive: true });
-      symlinkSync(outside, join(p.root, link));
-      expect(await message(p.place(ONE))).toBe(
-        `E_LINK ${join(p.root, link)}: nothing is written through links, expected a folder of the project itself, got a symbolic link. ` +
-          'Try a real folder in its place; a larger disk can be mounted there.',
-      );
-      expect(tree(outside)).toEqual({});
-    },
-  );
+  it.each([
+    'models',
+    'models/team',
+    FOLDER,
+    'models/team/.secateur',
+    '.secateur',
+    '.secateur/zoo',
+    '.secateur/zoo/changes',
+    '.secateur/zoo/placed',
+  ])('through a link at %s', async (link) => {
+    const p = await project();
+    const outside = scratch();
+    mkdirSync(join(p.root, link, '..'), { recursive: true });
+    symlinkSync(outside, join(p.root, link));
+    expect(await message(p.place(ONE))).toBe(
+      `E_LINK ${join(p.root, link)}: nothing is written through links, expected a folder of the project itself, got a symbolic link. ` +
+        'Try a real folder in its place; a larger disk can be mounted there.',
+    );
+    expect(tree(outside)).toEqual({});
+  });
 });
 
 describe('a model is removed', () => {

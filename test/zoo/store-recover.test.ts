@@ -57,11 +57,21 @@ describe('cut off after any step, a change is finished by the next command', () 
         'carried top',
         'carried a/mine',
         'carried b',
+        'recorded',
         'written models.lock',
         'staging gone',
       ].sort(),
-      remove: ['journal', 'old away', 'carried top', 'carried a/mine', 'carried b', 'written models.lock', 'staging gone'].sort(),
-      one: ['journal', 'file in place', 'written models.lock', 'staging gone'].sort(),
+      remove: [
+        'journal',
+        'old away',
+        'carried top',
+        'carried a/mine',
+        'carried b',
+        'recorded',
+        'written models.lock',
+        'staging gone',
+      ].sort(),
+      one: ['journal', 'file in place', 'recorded', 'written models.lock', 'staging gone'].sort(),
     });
   });
 
@@ -148,7 +158,7 @@ describe('cut off after any step, a change is finished by the next command', () 
 
 describe('a record of a change that came with a repository', () => {
   const id = '3b241101-e2bb-4255-8caf-4136c566a962';
-  const good = { version: 1, folder: FOLDER, kind: 'folder', ours: [], also: [] };
+  const good = { version: 1, folder: FOLDER, kind: 'folder', ours: [], placed: [], also: [] };
   it.each<[string, unknown]>([
     ['a folder outside', { ...good, folder: '../../home' }],
     ['an absolute folder', { ...good, folder: '/etc' }],
@@ -157,6 +167,8 @@ describe('a record of a change that came with a repository', () => {
     ['another file', { ...good, also: [{ path: '.git/hooks/post-checkout', base64: 'eA==' }] }],
     ['a file outside by way of the signatures', { ...good, also: [{ path: 'models.sigs/../../x', base64: 'eA==' }] }],
     ['content that is no text', { ...good, also: [{ path: 'models.lock', base64: {} }] }],
+    ['a placed file outside', { ...good, placed: [['../x', `sha256:${'0'.repeat(64)}`]] }],
+    ['a placed file without a digest', { ...good, placed: [['x', 'sha256:0']] }],
     ['another version', { ...good, version: 2 }],
     ['another kind', { ...good, kind: 'everything' }],
     ['no record', 'x'],

@@ -7,9 +7,11 @@ import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, unlink } from 'node
 import { dirname, join } from 'node:path';
 import { fail } from '../../core/errors.ts';
 import { checkFilePath } from '../paths.ts';
+import type { Sha256 } from '../types.ts';
 import { carry } from './carry.node.ts';
 import { diskFailure, ifThere, kindOf, syncFolder, writeWhole } from './disk.node.ts';
 import { exclusively, ifIdle } from './exclusive.node.ts';
+import { isEntry, writePlaced } from './placed.node.ts';
 import { OURS, refuseLink, stateFolder } from './state.node.ts';
 
 /** A small file that changes together with the model. */
@@ -31,6 +33,8 @@ export interface Change {
   readonly file?: string;
   /** What of the old folder need not be carried over: replaced, or unchanged parts of the old version. */
   readonly ours: readonly string[];
+  /** Files that are in the folder then, with their digests. */
+  readonly placed: readonly (readonly [path: string, digest: Sha256])[];
   readonly also: readonly { readonly path: string; readonly base64?: string }[];
 }
 
@@ -127,7 +131,15 @@ async function apply(root: string, id: string, change: Change, onStep: OnStep = 
         onStep('file in place');
       }
     }
-    if (!undone) await writeAlso(root, change, onStep);
+    if (!undone) {
+      await writePlaced(
+        root,
+        change.folder,
+        change.placed.map(([path, digest]) => ({ path, digest })),
+      );
+      onStep('recorded');
+      await writeAlso(root, change, onStep);
+    }
     await clearStaging(root, change.folder, id);
     onStep('staging gone');
     await rm(stagingNote(root, id), { force: true });
@@ -209,15 +221,16 @@ async function readChange(root: string, id: string): Promise<Change> {
   if (!stat.isFile() || stat.size > MAX_JOURNAL || !ID.test(id)) refuse(path);
   const text = await readFile(path, 'utf8');
   try {
-    const { version, folder, kind, file, ours, also } = JSON.parse(text) as Record<string, unknown>;
+    const { version, folder, kind, file, ours, placed, also } = JSON.parse(text) as Record<string, unknown>;
     const kinds = ['folder', 'file', 'remove', 'none'] as const;
     const known = kinds.find((k) => k === kind);
-    if (version !== 1 || known === undefined || !Array.isArray(ours) || !Array.isArray(also)) return refuse(path);
+    if (version !== 1 || known === undefined || !Array.isArray(ours) || !Array.isArray(also) || !Array.isArray(placed)) return refuse(path);
     return {
       folder: checkFilePath(folder as string, path),
       kind: known,
       file: file === undefined ? undefined : checkFilePath(file as string, path),
       ours: ours.map((p) => checkFilePath(p as string, path)),
+      placed: placed.map((entry) => (isEntry(entry) ? entry : refuse(path))),
       also: also.map((entry) => {
         const { path: at, base64 } = entry as Record<string, unknown>;
         if (base64 !== undefined && typeof base64 !== 'string') return refuse(path);

@@ -14,8 +14,13 @@ import { codeOf, diskFailure, ifThere, syncFolder } from './disk.node.ts';
 import { exclusively } from './exclusive.node.ts';
 import { hashFile } from './hash.node.ts';
 import { type AlsoFile, beginStaging, type Change, checkAlso, dropStaging, type OnStep, refuseLinks, switchOver } from './journal.node.ts';
+import { readPlaced, writePlaced } from './placed.node.ts';
+import { OURS } from './state.node.ts';
 
 export { type AlsoFile, recover } from './journal.node.ts';
+
+/** In a project: what {@link readPlaced} reads. */
+const RECORDS = `${OURS}/zoo/placed`;
 
 export interface PlacedFile {
   /** Relative to the model's folder. */
@@ -30,7 +35,10 @@ export interface PlacedFile {
 export interface PlaceOptions {
   /** Keeps what the user changed, and takes back what is not what its name says. */
   readonly cache: Cache;
-  /** Files of the version that the lock had before. Those that the new one lacks are deleted if they are as locked, else left to the user. */
+  /**
+   * Files of the version that the lock had before, beside those that were put here by this machine. Those that the new one lacks are deleted
+   * if they are as locked, else left to the user.
+   */
   readonly previous?: readonly Pick<PlacedFile, 'path' | 'digest'>[];
   /** Looks at all files of the model in one folder, before anything is changed; what it throws leaves everything as it was. */
   check?(folder: string): Promise<void>;
@@ -89,8 +97,8 @@ export async function removeModelFiles(
       o,
     );
     const there = files.filter((f) => found.get(f.path)?.digest !== undefined);
-    const kept = await keepChanged(target, there, found, new Map(files.map((f) => [f.path, f.digest])), o.cache);
-    const change = { folder: inside, kind: 'remove', ours: there.map((f) => f.path), also: alsoOf(o) } as const;
+    const kept = await keepChanged(target, there, found, files, o.cache);
+    const change = { folder: inside, kind: 'remove', ours: there.map((f) => f.path), placed: [], also: alsoOf(o) } as const;
     const id = randomUUID();
     await beginStaging(root, inside, id);
     const carried = await switchOver(root, id, change, o.onStep);
@@ -108,9 +116,11 @@ async function locate(projectRoot: string, folder: string): Promise<readonly [st
 async function place(root: string, folder: string, files: readonly PlacedFile[], o: PlaceOptions): Promise<Placed> {
   const target = join(root, folder);
   await refuseLinks(root, folder);
-  const previous = o.previous ?? [];
+  await refuseLinks(root, RECORDS);
+  const previous = [...(o.previous ?? []), ...(await readPlaced(root, folder))];
   const wanted = new Map(files.map((f) => [f.path, f]));
   const dropped = previous.filter((f) => !wanted.has(f.path));
+  const placed = files.map((f) => [f.path, f.digest] as const);
   const trusted = new Map(files.filter((f) => f.from === undefined).map((f) => [f.path, f.size]));
   const found = await lookAll(
     target,
@@ -119,10 +129,10 @@ async function place(root: string, folder: string, files: readonly PlacedFile[],
     trusted,
   );
   const differing = files.filter((f) => !isRight(f, found.get(f.path)));
-  const removed = dropped.filter((f) => found.get(f.path)?.digest === f.digest).map((f) => f.path);
+  const removed = [...new Set(dropped.filter((f) => found.get(f.path)?.digest === f.digest).map((f) => f.path))];
   if (differing.length === 0 && removed.length === 0) {
     await o.check?.(target);
-    await switchSmall(root, folder, alsoOf(o), o.onStep);
+    await switchSmall(root, folder, placed, alsoOf(o), o.onStep);
     return { state: 'unchanged', folder: target, kept: [], carried: [], removed };
   }
   const id = randomUUID();
@@ -134,10 +144,10 @@ async function place(root: string, folder: string, files: readonly PlacedFile[],
   try {
     await stage(join(staging, 'new'), target, single && o.check === undefined ? differing : files, o);
     await o.check?.(join(staging, 'new'));
-    kept = await keepChanged(target, differing, found, new Map(previous.map((f) => [f.path, f.digest])), o.cache);
+    kept = await keepChanged(target, differing, found, previous, o.cache);
     const ours = [...wanted.keys(), ...removed];
     const kind = single ? ({ kind: 'file', file: differing[0].path } as const) : ({ kind: 'folder' } as const);
-    change = { folder, ...kind, ours, also: alsoOf(o) };
+    change = { folder, ...kind, ours, placed, also: alsoOf(o) };
     o.signal?.throwIfAborted();
   } catch (cause) {
     await dropStaging(root, folder, id);
@@ -147,11 +157,22 @@ async function place(root: string, folder: string, files: readonly PlacedFile[],
   return { state: 'placed', folder: target, kept, carried, removed };
 }
 
-async function switchSmall(root: string, folder: string, also: Change['also'], onStep: OnStep | undefined): Promise<void> {
-  if (also.length === 0) return;
+async function switchSmall(
+  root: string,
+  folder: string,
+  placed: Change['placed'],
+  also: Change['also'],
+  onStep: OnStep | undefined,
+): Promise<void> {
+  if (also.length === 0)
+    return await writePlaced(
+      root,
+      folder,
+      placed.map(([path, digest]) => ({ path, digest })),
+    );
   const id = randomUUID();
   await beginStaging(root, folder, id);
-  await switchOver(root, id, { folder, kind: 'none', ours: [], also }, onStep);
+  await switchOver(root, id, { folder, kind: 'none', ours: [], placed, also }, onStep);
 }
 
 function alsoOf(o: Pick<PlaceOptions, 'also'>): Change['also'] {
@@ -264,13 +285,13 @@ async function keepChanged(
   target: string,
   files: readonly Pick<PlacedFile, 'path' | 'digest'>[],
   found: ReadonlyMap<string, Found>,
-  previous: ReadonlyMap<string, Sha256>,
+  previous: readonly Pick<PlacedFile, 'path' | 'digest'>[],
   cache: Cache,
 ): Promise<Placed['kept']> {
   const kept: { path: string; kept: string }[] = [];
   for (const { path, digest } of files) {
     const is = found.get(path)?.digest;
-    if (is === undefined || is === digest || is === previous.get(path)) continue;
+    if (is === undefined || is === digest || previous.some((f) => f.path === path && f.digest === is)) continue;
     kept.push({ path, kept: await cache.keep(join(target, path), is) });
   }
   return kept;

@@ -65,12 +65,12 @@ async function rootOf(typed: string | undefined): Promise<string> {
   return findProject(folder) ?? folder;
 }
 
-function headline({ models, full, lockPresent }: AuditReport): string {
-  if (!lockPresent && models.length === 0) return 'no models.lock here: nothing on this disk is locked; audited';
+function headline({ models, full, lockPresent, unknown }: AuditReport): string {
+  if (!lockPresent && models.length === 0) return `no models.lock here, so nothing is locked; ${counted(unknown.looked, 'file')} looked at`;
   const files = models.reduce((n, m) => n + m.files, 0);
   const bytes = models.reduce((n, m) => n + m.bytes, 0);
   const how = full ? 'every byte hashed' : 'sizes compared';
-  return `audited ${counted(models.length, 'model')} (${counted(files, 'file')}, ${size(bytes)}), ${how}`;
+  return `audited ${counted(models.length, 'model')} (${counted(files, 'file')}, ${size(bytes)}), ${how}, ${counted(unknown.looked, 'other file')} looked at`;
 }
 
 const HEADINGS: readonly (readonly [Integrity, (n: number) => string])[] = [
@@ -116,7 +116,7 @@ function problems({ models }: AuditReport, shown: number): string[] {
 
 const weight = (m: AuditedModel): number => new Set(m.problems.flatMap((p) => p.concerns)).size;
 
-function unknown({ unknown: { models, arrays }, lockPresent }: AuditReport, shown: number): string[] {
+function unknown({ unknown: { models, arrays }, lockPresent, copies }: AuditReport, shown: number): string[] {
   const lines: string[] = [];
   if (models.length > 0) {
     const where = lockPresent ? 'in no lock file' : 'locked by nothing';
@@ -131,6 +131,12 @@ function unknown({ unknown: { models, arrays }, lockPresent }: AuditReport, show
     lines.push(...columns(rows, [1]));
     if (models.length > shown) lines.push(`  ... ${models.length - shown} more: --all, or --json`);
     lines.push('  secateur zoo add ./FILE --name NAME locks one');
+  }
+  if (copies.length > 0) {
+    const named = copies.slice(0, shown).map((c) => `./${c.path} (${c.of})`);
+    lines.push(
+      `copies of locked files: ${oneLine(named.join(', '), 1000)}${copies.length > shown ? ` and ${copies.length - shown} more` : ''}`,
+    );
   }
   if (arrays.count > 0) lines.push(`${counted(arrays.count, 'array')} (npy, npz; ${size(arrays.bytes)}) besides, weights or data`);
   return lines.length === 0 ? [] : [lines.join('\n')];

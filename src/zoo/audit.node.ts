@@ -9,8 +9,9 @@ import { modelFolder, type Project } from './project.node.ts';
 import { commitIn } from './sources/commit-in.ts';
 import { isLocal, parseSource } from './sources/spec.ts';
 import { cacheRoot } from './store/cache.node.ts';
+import { hashFile } from './store/hash.node.ts';
 import { verifyFiles } from './store/verify-files.node.ts';
-import type { Integrity, LockedModel } from './types.ts';
+import type { Integrity, Lock, LockedModel } from './types.ts';
 import { isFor } from './verbs/install.node.ts';
 import { verifyLockedSignature } from './verbs/locked-signature.node.ts';
 
@@ -56,6 +57,8 @@ export interface AuditReport {
   readonly models: readonly AuditedModel[];
   /** Files of models on this disk that no lock mentions. */
   readonly unknown: DiskScan;
+  /** Files besides that hold the very bytes of a locked one. */
+  readonly copies: readonly { readonly path: string; readonly of: string }[];
 }
 
 export interface AuditOptions {
@@ -80,13 +83,36 @@ export async function audit(project: Project, o: AuditOptions = {}): Promise<Aud
     const folder = modelFolder(project, name);
     for (const file of entry?.files ?? []) known.add(relative(root, join(folder, file.path)).split(sep).join('/'));
   }
-  const unknown = await scanDisk(root, {
+  const scan = await scanDisk(root, {
     known,
     skip: [cacheRoot()],
     signal: o.signal,
     onFile: (looked, path) => o.onProgress?.(looked, undefined, path),
   });
-  return { root, lockPresent, full: o.full === true, models, unknown };
+  const copies = await copiesIn(root, scan, lock, o.signal);
+  const unknown = { ...scan, models: scan.models.filter((f) => !copies.some((copy) => copy.path === f.path)) };
+  return { root, lockPresent, full: o.full === true, models, unknown, copies };
+}
+
+/** Files that were found and have the digest of a locked one; only those of a locked size are hashed. */
+async function copiesIn(root: string, scan: DiskScan, lock: Lock, signal?: AbortSignal): Promise<AuditReport['copies']> {
+  const locked = new Map<string, string>();
+  const sizes = new Set<number>();
+  for (const [name, { files }] of lock.models) {
+    for (const file of files) {
+      locked.set(file.digest, `${name}: ${file.path}`);
+      sizes.add(file.size);
+    }
+  }
+  const copies: { path: string; of: string }[] = [];
+  for (const { path, size, target, verdict } of scan.models) {
+    // What must not be loaded is listed wherever it lies.
+    if (!sizes.has(size) || verdict === 'refused') continue;
+    const { digest } = await hashFile(target ?? join(root, path), { signal });
+    const of = locked.get(digest);
+    if (of !== undefined) copies.push({ path, of });
+  }
+  return copies;
 }
 
 /** Problems, of models and of files on disk, that one of the words of `--fail-on` speaks of. */
@@ -110,7 +136,8 @@ async function auditModel(project: Project, name: string, entry: LockedModel, o:
   const problems: AuditProblem[] = [];
   const signer = await signature(project, name, entry, problems);
   const integrity = entry.integrity === 'signed' && signer === undefined ? 'pinned-on-first-use' : entry.integrity;
-  if (entry.integrity === 'pinned-on-first-use') problems.push(nobodyVouched(name, entry));
+  const denied = entry.files.some((f) => f.claims.some((c) => !c.matched));
+  if (entry.integrity === 'pinned-on-first-use' && !denied) problems.push(nobodyVouched(name, entry));
   claims(entry, problems);
   source(name, entry, problems);
   formats(entry, problems);
@@ -143,10 +170,13 @@ async function auditModel(project: Project, name: string, entry: LockedModel, o:
 async function signature(project: Project, name: string, entry: LockedModel, problems: AuditProblem[]): Promise<string | undefined> {
   if (entry.signature === undefined) return undefined;
   const refused: string[] = [];
+  // The signature itself may lie among the files; none can cover itself.
+  const files = entry.files.filter((f) => f.digest !== entry.signature?.bundleDigest);
   try {
     const verified = await verifyLockedSignature(project, name, entry, (text) => refused.push(text));
     for (const path of verified?.ignored ?? []) {
-      problems.push({ rule: 'signer-left-out', says: `the signer left ${path} out: what lies there is not covered`, concerns: [] });
+      if (!files.some((f) => f.path === path || f.path.startsWith(`${path}/`))) continue;
+      problems.push({ rule: 'signer-left-out', says: `the signer left ${path} out: nobody vouched for it`, concerns: ['unverified'] });
     }
     if (verified !== undefined) return verified.signer;
   } catch (error) {
@@ -159,9 +189,8 @@ async function signature(project: Project, name: string, entry: LockedModel, pro
 }
 
 function nobodyVouched(name: string, { files, source }: LockedModel): AuditProblem {
-  const hashes = files.filter((f) => f.format !== 'other' && f.claims.length === 0);
-  const says =
-    hashes.length === 0 ? 'a published hash does not match' : `no published hash or signature (${some(hashes.map((f) => f.path))})`;
+  const bare = files.filter((f) => f.format !== 'other' && f.claims.length === 0);
+  const says = `no published hash or signature (${some((bare.length > 0 ? bare : files).map((f) => f.path))})`;
   const hint = isLocal(parseSource(source))
     ? 'a signature by whoever made it: secateur zoo sign'
     : `ask the author to sign, or secateur zoo add ${source} --name ${name} --sha256 HEX with a hash from another channel`;

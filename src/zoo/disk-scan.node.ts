@@ -165,7 +165,9 @@ async function lookAt(path: string, shown: string, target: string | undefined): 
     const telling = TELLING.test(shown);
     if (!telling && !mayBeModel(await headOf(file))) return undefined;
     const { kind, verdict, findings } = await lintFile(file);
-    if (kind === 'other' || kind === 'prototxt' || (kind === 'unknown' && !telling)) return undefined;
+    const plain = kind === 'other' || kind === 'prototxt' || kind === 'unknown';
+    // A page of a server or a pointer of Git LFS under the name of a model is worth a line too.
+    if (plain && !(telling && (kind === 'unknown' || verdict !== 'ok'))) return undefined;
     const worst = findings.find((f) => f.verdict === verdict);
     return { path: shown, size, kind, verdict, ...(worst && { says: worst.says }), ...(target !== undefined && { target }) };
   } catch (error) {

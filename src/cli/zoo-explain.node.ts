@@ -34,7 +34,7 @@ export const zooExplain = defineCommand({
     return {
       line: `${what}; this is what it says of itself, nothing was verified`,
       tables: found.flatMap((one, i) =>
-        sections(one, o.all ? Number.POSITIVE_INFINITY : SHOWN, found.length === 1 ? '' : `line ${i + 1}: `),
+        sections(one, basename(o.bundle), o.all ? Number.POSITIVE_INFINITY : SHOWN, found.length === 1 ? '' : `line ${i + 1}: `),
       ),
       notes: faults.length === 0 ? [] : [`${faults.length === 1 ? 'it is' : 'some are'} refused whoever signed, see above`],
       json: found.length === 1 ? found[0] : found,

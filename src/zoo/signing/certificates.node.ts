@@ -157,7 +157,7 @@ function extend(path: readonly Certificate[], search: Search): void {
   if (path.length >= LONGEST_PATH) return;
   const child = path[path.length - 1];
   for (const issuer of [...search.anchors, ...search.others]) {
-    if (path.some((p) => p.x509.raw.equals(issuer.x509.raw)) || !child.x509.checkIssued(issuer.x509)) continue;
+    if (path.some((p) => p.x509.raw.equals(issuer.x509.raw)) || child.x509.issuer !== issuer.x509.subject) continue;
     if (++search.checks > MOST_CHECKS) return;
     const reason = whyNot(child, issuer, path.length - 1);
     if (reason !== undefined) search.reasons.add(reason);
@@ -182,7 +182,10 @@ function whyNot(child: Certificate, issuer: Certificate, below: number): string 
     odd = reason;
   });
   if (odd !== undefined) return odd;
-  return child.x509.verify(x509.publicKey) ? undefined : `${nameOf(child.x509)} names ${name} as its issuer, which has not signed it`;
+  // The first compares key identifiers too, so that of two authorities of one name the right one is found.
+  return child.x509.checkIssued(x509) && child.x509.verify(x509.publicKey)
+    ? undefined
+    : `${nameOf(child.x509)} names ${name} as its issuer, which has not signed it`;
 }
 
 function unread({ x509, fields }: Certificate, say: (reason: string) => void): void {

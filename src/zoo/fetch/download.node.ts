@@ -10,7 +10,7 @@ import { Digester, type Hashed, hashFile } from '../store/hash.node.ts';
 import type { FetchedFile, Sha256, SourceFile } from '../types.ts';
 import { mirrored } from './agent.node.ts';
 import { algorithmsOf } from './claims.node.ts';
-import { type Answer, ask, discard, offline } from './http.node.ts';
+import { type Answer, ask, offline } from './http.node.ts';
 import { copyLocal } from './local-copy.node.ts';
 import { type FetchOptions, MAX_BYTES } from './options.ts';
 import { type Origin, Part } from './part.node.ts';
@@ -166,7 +166,7 @@ class Download {
     } catch (error) {
       throw networkError(error, answer.url, this.#o);
     } finally {
-      discard(answer.body);
+      answer.body.discard();
     }
   }
 
@@ -218,7 +218,7 @@ class Download {
       const report = (): void => this.#o.onProgress?.(at, shown, this.#file.path);
       report();
       if (answer.status !== 416) {
-        for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        for await (const chunk of body.pieces()) {
           this.#checkLimit(at + chunk.length, from);
           digester.update(chunk);
           await writeAll(handle, chunk, at, this.#part.path);
@@ -280,7 +280,7 @@ class Download {
 /** Why an answer to a range cannot be put behind what is there; undefined where it can. */
 function misfit({ size, origin }: Begun, { status, headers }: Answer): string | undefined {
   const range = headers['content-range'];
-  if (status === 416) return range === `bytes */${size}` ? undefined : 'the file has changed since';
+  if (status === 416) return range === `bytes */${size}` && size === (origin.total ?? size) ? undefined : 'the file has changed since';
   const said = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(range ?? '');
   if (said === null) return 'the server does not say which part of the file it sends';
   const [start, end, total] = said.slice(1).map(Number);

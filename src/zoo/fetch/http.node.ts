@@ -1,8 +1,8 @@
 /** One request with its redirects, followed by hand: what a redirect may lead to is a question of safety. */
-import type { Readable } from 'node:stream';
 import { request } from 'undici';
 import { fail } from '../../core/errors.ts';
 import { connections, credentialsFor, mirrored, tokenNameFor } from './agent.node.ts';
+import { Arriving } from './arriving.node.ts';
 import { type FetchOptions, STALL_MS } from './options.ts';
 import { address, networkError, refuseStatus, withRetries } from './trouble.node.ts';
 
@@ -13,8 +13,8 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string>>;
   /** Where the redirects ended. */
   readonly url: URL;
-  /** Raw bytes; whoever does not read it to the end destroys it. */
-  readonly body: Readable;
+  /** Raw bytes; whoever does not read it to the end discards it. */
+  readonly body: Arriving;
 }
 
 const HOPS = 10;
@@ -35,7 +35,7 @@ export async function ask(from: string, headers: Readonly<Record<string, string>
     if (hop === 0) checkStart(url, o);
     const got = await send(url, headers, o);
     if (!REDIRECTS.has(got.status)) return accepted(got, o);
-    discard(got.body);
+    got.body.discard();
     const next = target(url, got.headers.location);
     if (hop === HOPS) {
       fail({
@@ -60,11 +60,12 @@ async function send(url: URL, headers: Readonly<Record<string, string>>, o: Fetc
       headersTimeout: stall,
       bodyTimeout: stall,
     });
+    const body = new Arriving(got.body);
     const flat: Record<string, string> = {};
     for (const [name, value] of Object.entries(got.headers)) {
       if (value !== undefined) flat[name] = Array.isArray(value) ? value.join(', ') : value;
     }
-    return { status: got.statusCode, headers: flat, url, body: got.body };
+    return { status: got.statusCode, headers: flat, url, body };
   } catch (error) {
     throw networkError(error, url, o);
   }
@@ -116,16 +117,10 @@ function accepted(answer: Answer, o: FetchOptions): Answer {
       });
     }
   } catch (error) {
-    discard(answer.body);
+    answer.body.discard();
     throw error;
   }
   return answer;
-}
-
-/** Ends the connection of an answer that is not wanted; what it has to say about that is not an error. */
-export function discard(body: Readable): void {
-  body.on('error', () => {});
-  body.destroy();
 }
 
 /**
@@ -145,7 +140,7 @@ export async function fetchBytes(
     let size = 0;
     try {
       if (status !== 200) refuseStatus(status, headers, url, undefined);
-      for await (const part of body as AsyncIterable<Uint8Array>) {
+      for await (const part of body.pieces()) {
         size += part.length;
         if (size > o.limit) {
           fail({
@@ -161,7 +156,7 @@ export async function fetchBytes(
     } catch (error) {
       throw networkError(error, url, o);
     } finally {
-      discard(body);
+      body.discard();
     }
     return { bytes: Buffer.concat(parts), url, headers };
   }, o);

@@ -27,7 +27,7 @@ export async function runZoo(options: Partial<ZooOptions>, deps: RecipeDeps, com
   const steps = new Steps(deps, NETWORK_STEPS + STORY_PARTS);
   const networks = await makeNetworks({ ...deps, data }, steps, quick ? QUICK : FULL, seed);
   const server = await Publisher.open();
-  const dir = await mkdtemp(join(tmpdir(), 'secateur-zoo-'));
+  const dir = await mkdtemp(join(tmpdir(), 'secateur-reproduce-zoo-'));
   try {
     const story = await tell({
       ...{ server, uploads: uploadsOf(networks), dir, command, judge: networks.judge, signal: deps.signal },

@@ -10,7 +10,7 @@ import { errorOf, type Printed, run, scratch } from '../cli/in-process.ts';
 
 const folder = scratch();
 const out = join(folder, 'run');
-const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('secateur-zoo-'));
+const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('secateur-reproduce-zoo-'));
 const before = leftovers();
 let printed: Printed;
 let result: Result;
@@ -111,7 +111,7 @@ describe('reproduce zoo', () => {
   it('shows the words that were printed, without ports, folders of this machine and progress', () => {
     const said = [...chain.practices.flatMap((p) => p.outcomes), ...chain.readmes.flatMap((r) => r.attempts)].map((o) => o.said);
     for (const text of said) {
-      expect(text).not.toMatch(/127\.0\.0\.1|secateur-zoo-|\d %/);
+      expect(text).not.toMatch(/127\.0\.0\.1|secateur-reproduce-zoo-|\d %/);
       expect(text).not.toBe('');
     }
     const frozen = chain.practices.find((p) => p.name === 'zoo install --frozen, new machine')?.outcomes[1].said;

@@ -84,7 +84,7 @@ interface File extends Served {
   readonly body: Buffer;
 }
 
-/** A certificate for 127.0.0.1 and localhost and the authority over it, made by openssl once a process. */
+/** A certificate for 127.0.0.1 (not localhost) and the authority over it, made by openssl once a process. */
 let made: { ca: string; key: string; cert: string } | undefined;
 
 export function certificates(): { ca: string; key: string; cert: string } {
@@ -98,8 +98,8 @@ export function certificates(): { ca: string; key: string; cert: string } {
   try {
     const ca = ['req', '-x509', ...newKey, '-keyout', at('ca.key'), '-out', at('ca.pem'), '-days', '7', '-subj', '/CN=Secateur test'];
     openssl(...ca, '-addext', 'basicConstraints=critical,CA:TRUE');
-    openssl('req', '-new', ...newKey, '-keyout', at('leaf.key'), '-out', at('leaf.csr'), '-subj', '/CN=localhost');
-    writeFileSync(at('leaf.ext'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n');
+    openssl('req', '-new', ...newKey, '-keyout', at('leaf.key'), '-out', at('leaf.csr'), '-subj', '/CN=a test server');
+    writeFileSync(at('leaf.ext'), 'subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n');
     const signed = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-days', '7', '-extfile', at('leaf.ext')];
     openssl('x509', '-req', '-in', at('leaf.csr'), '-out', at('leaf.pem'), ...signed);
     const read = (name: string): string => readFileSync(at(name), 'utf8');

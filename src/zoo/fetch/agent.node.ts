@@ -1,6 +1,6 @@
 /** Connections: whose certificates are trusted, which proxy is taken, and which host may see which token. */
 import { readFileSync } from 'node:fs';
-import { rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates } from 'node:tls';
 import { type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { fail } from '../../core/errors.ts';
 
@@ -23,8 +23,8 @@ export function connections(ca: string | undefined): Dispatcher {
   const known = agents.get(key);
   if (known !== undefined) return known;
   const own = [certificatesOf('SSL_CERT_FILE'), certificatesOf('NODE_EXTRA_CA_CERTS'), ca].filter((pem) => pem !== undefined);
-  // A list of one's own takes the place of Node's, so Node's is part of it.
-  const tls = own.length === 0 ? {} : { ca: [...rootCertificates, ...own] };
+  // A list of one's own takes the place of Node's, so Node's is part of it; read once and not at every connection.
+  const tls = own.length === 0 ? {} : { secureContext: createSecureContext({ ca: [...rootCertificates, ...own] }) };
   const connect = { ...tls, timeout: 15_000 };
   let agent: Dispatcher;
   try {

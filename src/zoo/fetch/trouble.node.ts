@@ -112,19 +112,19 @@ const retryAfter = (text: string | undefined): number | undefined =>
  * Runs `attempt` until it succeeds, throws something that trying again does not help, or failed `retries` times in a row without
  * progress. Waits between attempts double from `backoffMs`.
  *
- * @param progress bytes that are there; an attempt that added to them starts the counting anew
+ * @param progress bytes that are there and will be gone on from; an attempt that added to them starts the counting anew
  */
-export async function withRetries<T>(attempt: () => Promise<T>, o: FetchOptions, progress: () => number = () => 0): Promise<T> {
+export async function withRetries<T>(attempt: () => Promise<T>, o: FetchOptions, progress?: () => number): Promise<T> {
   let failures = 0;
   // A server that hands out a byte at a time would otherwise be asked for ever.
   for (let attempts = 1; ; attempts++) {
-    const before = progress();
+    const before = progress?.() ?? 0;
     try {
       return await attempt();
     } catch (error) {
       if (!(error instanceof Hiccup)) throw error;
-      failures = progress() - before >= PROGRESS ? 1 : failures + 1;
-      if (failures > (o.retries ?? RETRIES) || attempts >= MOST_ATTEMPTS) throw gaveUp(error.told, attempts);
+      failures = (progress?.() ?? 0) - before >= PROGRESS ? 1 : failures + 1;
+      if (failures > (o.retries ?? RETRIES) || attempts >= MOST_ATTEMPTS) throw gaveUp(error.told, attempts, progress !== undefined);
       const wait = error.after ?? (o.backoffMs ?? BACKOFF_MS) * 2 ** (failures - 1);
       o.onNote?.(`${error.told.parts.where}: ${error.told.parts.what}; again in ${seconds(wait)} s`);
       try {
@@ -141,11 +141,11 @@ const PROGRESS = 65_536;
 const MOST_ATTEMPTS = 1000;
 
 /** The last failure, saying how often it was tried. */
-const gaveUp = ({ parts }: SecateurError, attempts: number): SecateurError =>
+const gaveUp = ({ parts }: SecateurError, attempts: number, keeps: boolean): SecateurError =>
   new SecateurError({
     ...parts,
     what: attempts === 1 ? parts.what : `${parts.what} (${attempts} attempts)`,
-    hint: parts.hint ?? 'again later; what was downloaded is kept and is gone on from',
+    hint: parts.hint ?? `again later${keeps ? '; what was downloaded is kept and is gone on from' : ''}`,
   });
 
 const seconds = (ms: number): string => `${Math.round(ms / 100) / 10}`;

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
+import { attestedFacts } from '../zoo/attest/attested-facts.node.ts';
 import { collectFacts } from '../zoo/bom/collect.node.ts';
 import type { ModelFacts } from '../zoo/bom/facts.ts';
 import { type BomSubject, bomText, mlBom } from '../zoo/bom/ml-bom.ts';
 import { validateBom } from '../zoo/bom/validate.node.ts';
 import { modelFolder, readProject } from '../zoo/project.node.ts';
+import type { SigningTrust } from '../zoo/signing/types.ts';
 import { writeWhole } from '../zoo/store/disk.node.ts';
 import type { LockedModel } from '../zoo/types.ts';
 import { defineCommand } from './command.node.ts';
@@ -24,6 +26,7 @@ export const zooSbom = defineCommand({
     ['secateur zoo sbom > bom.json', 'of all models of this project'],
     ['secateur zoo sbom resnet50 --out resnet50.cdx.json', 'of one'],
     ['secateur zoo sbom --subject scanner@2.1.0', 'names the program that uses them'],
+    ['secateur zoo sbom --attested-by auditor.pub', 'with the figures that this auditor signed, on these bytes only'],
   ],
   options: z.object({
     names: z
@@ -35,6 +38,10 @@ export const zooSbom = defineCommand({
       description: 'what uses the models; default: name and version in package.json beside models.json, else nothing',
       placeholder: 'NAME[@VERSION]',
     }),
+    attestedBy: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'public key (PEM) whose attestations on these bytes become figures of the model card', placeholder: 'FILE' }),
     ...projectFields,
   }),
   async run(context, o) {
@@ -42,12 +49,15 @@ export const zooSbom = defineCommand({
     const project = await readProject(root);
     const models = chosen(project.lock.models, o.names);
     const facts = new Map<string, ModelFacts>();
+    const trust: SigningTrust[] = [];
+    for (const path of o.attestedBy ?? []) trust.push({ method: 'key', publicKey: await keyText(path) });
     for (const [name, model] of models) {
       context.signal.throwIfAborted();
       context.progress.step(name);
       const found = collectFacts({ name, folder: modelFolder(project, name), model });
       for (const note of found.notes) context.progress.line(`note: ${note}`);
-      facts.set(name, found.facts);
+      const attested = await attestedFacts(root, name, model, trust);
+      facts.set(name, { ...found.facts, ...(attested && { attested }) });
     }
     context.progress.done();
     const bom = mlBom(models, { tool: version(), subject: await subjectOf(root, o.subject), epoch: epochOf(process.env), facts });
@@ -72,6 +82,15 @@ function chosen(all: ReadonlyMap<string, LockedModel>, names: readonly string[])
       return fail({ code: 'E_NAME', where: name, what: 'no model of that name in models.lock', expected, hint, exitCode: 2 });
     }),
   );
+}
+
+async function keyText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const got = (cause as NodeJS.ErrnoException).code;
+    return fail({ where: path, what: 'cannot be read', expected: 'a public key in PEM', got, exitCode: 2, cause });
+  }
 }
 
 /** What was said, or the package that models.json is part of. */

@@ -100,7 +100,7 @@ describe('a name', () => {
   });
 
   it('is taken by doctor too, which runs it', async () => {
-    const { code, out, err } = await inside(project, 'doctor', 'net', '--trusted', '--backend', 'wasm', '--threads', '1');
+    const { code, out, err } = await inside(project, 'doctor', 'net', '--trusted', '--threads', '1');
     expect(errorOf({ code, out, err })).toBe('');
     expect(out).toContain('net: a classifier of 2 classes');
     expect(err).toContain('note: net: model.onnx has the bytes of models.lock');

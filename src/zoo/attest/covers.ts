@@ -17,7 +17,22 @@ export interface StatementFacts {
     readonly warned: readonly string[];
     readonly failed: readonly string[];
     readonly command?: string;
+    /** Numbers that a statement of this program repeats. */
+    readonly measured: readonly Measured[];
   };
+}
+
+/** One number of a result, with its interval where it has one. */
+export interface Measured {
+  readonly table: string;
+  readonly row: string;
+  readonly column: string;
+  /** `rate` is 0..1; see evaluate/result.ts. */
+  readonly unit: string;
+  readonly value: number;
+  readonly n?: number;
+  readonly low?: number;
+  readonly high?: number;
 }
 
 const MOST_SUBJECTS = 200_000;
@@ -50,8 +65,21 @@ export function readStatement(payload: Uint8Array, where: string): StatementFact
       passed: tests('passedTests'),
       warned: tests('warnedTests'),
       failed: tests('failedTests'),
+      measured: predicate.optional('secateur_measurements')?.array({ max: MOST_TESTS }).map(readMeasured) ?? [],
       ...(command !== undefined && { command }),
     },
+  };
+}
+
+function readMeasured(node: JsonNode): Measured {
+  const text = (name: string): string => node.field(name).string({ max: 1000 });
+  const number = (name: string): number | undefined => node.optional(name)?.number();
+  const [n, low, high] = [number('n'), number('low'), number('high')];
+  return {
+    ...{ table: text('table'), row: text('row'), column: text('column'), unit: text('unit'), value: node.field('value').number() },
+    ...(n !== undefined && { n }),
+    ...(low !== undefined && { low }),
+    ...(high !== undefined && { high }),
   };
 }
 

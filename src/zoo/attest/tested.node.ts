@@ -59,6 +59,9 @@ function ifThere(text: string): ReturnType<typeof statSync> | undefined {
   }
 }
 
+/** Where the attestations on a model of the lock lie, relative to the project: beside its signature, to be committed with it. */
+export const attestationsOf = (name: string): string => `models.sigs/${name}.attestations.jsonl`;
+
 function inLock(name: string, project: Project): AttestedModel {
   const model = project.lock.models.get(name)!;
   const place = { name, folder: modelFolder(project, name), model };
@@ -66,7 +69,7 @@ function inLock(name: string, project: Project): AttestedModel {
     name,
     files: model.files,
     tree: true,
-    path: join(project.root, 'models.sigs', ...`${name}.attestations.jsonl`.split('/')),
+    path: join(project.root, attestationsOf(name)),
     project,
     onnxHash: async (path) => {
       const file = model.files.find((f) => f.path === path);

@@ -4,6 +4,8 @@ import { formatDims } from '../../core/shapes.ts';
 import { summarize } from '../../onnx/describe.ts';
 import type { Model, ValueInfo } from '../../onnx/model.ts';
 import { trueInputs } from '../../onnx/spec.ts';
+import type { Measured } from '../attest/covers.ts';
+import type { Sha256 } from '../types.ts';
 
 /** What an ONNX file says of itself. */
 export interface OnnxFacts {
@@ -36,11 +38,28 @@ export interface StatedFacts {
   readonly baseModels: readonly string[];
 }
 
+/** What signers whom the user named attest of the very files in the lock. */
+export interface AttestedFacts {
+  /** Of the file of attestations, relative to the project. */
+  readonly path: string;
+  readonly digest: Sha256;
+  readonly results: readonly AttestedResult[];
+}
+
+export interface AttestedResult {
+  readonly signer: string;
+  /** `PASSED`, `WARNED`, `FAILED`. */
+  readonly result: string;
+  readonly command?: string;
+  readonly measured: readonly Measured[];
+}
+
 /** All that was found out about one model's files, whose bytes were compared with the lock as they were read. */
 export interface ModelFacts {
   readonly onnx: readonly OnnxFacts[];
   readonly refused: readonly OnnxRefused[];
   readonly stated?: StatedFacts;
+  readonly attested?: AttestedFacts;
   /** Why nothing was read; absent where the files were. */
   readonly unread?: string;
 }

@@ -6,6 +6,7 @@
 import { Enums, Models, Serialize, SPDX, Spec } from '@cyclonedx/cyclonedx-library';
 import { printable } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.ts';
+import type { Measured } from '../attest/covers.ts';
 import { compareNames, hexOf } from '../digest.ts';
 import type { LockedFile, LockedModel } from '../types.ts';
 import { type ModelFacts, NO_FACTS, plainText, type StatedFacts } from './facts.ts';
@@ -31,7 +32,7 @@ export interface BomOptions {
 
 /** Said once in every bill, because the levels below it are easily taken for more. */
 const LIMITS =
-  'A hash or a signature says that these are the same bytes and who says so. It does not say that a model has no backdoor, and nothing here was measured.';
+  'A hash or a signature says that these are the same bytes and who says so. It does not say that a model has no backdoor, and nothing was measured for this bill.';
 
 const LEVELS: Readonly<Record<LockedModel['integrity'], string>> = {
   'pinned-on-first-use': 'nobody vouched for these bytes: they are the same as at the first download',
@@ -147,6 +148,9 @@ function propertiesOf(model: LockedModel, facts: ModelFacts): (readonly [string,
   if (signature !== undefined) {
     out.push(['signature:bundle-digest', signature.bundleDigest], ['signature:method', signature.method], ['signer', signature.signer]);
   }
+  for (const { result, signer, command } of facts.attested?.results ?? []) {
+    out.push(['attested', plainText(`${result} by ${signer}${command === undefined ? '' : `: ${command}`}`)]);
+  }
   if (facts.unread !== undefined) out.push(['files-not-read', facts.unread]);
   return out;
 }
@@ -174,7 +178,7 @@ function fileComponent(name: string, file: LockedFile, facts: ModelFacts): Model
 }
 
 function referencesOf(model: LockedModel, facts: ModelFacts): Models.ExternalReference[] {
-  const { Distribution, DigitalSignature, ModelCard, Website, License } = Enums.ExternalReferenceType;
+  const { Attestation, Distribution, DigitalSignature, ModelCard, Website, License } = Enums.ExternalReferenceType;
   const out: Models.ExternalReference[] = [];
   const add = (url: string, type: Enums.ExternalReferenceType, comment: string, hash?: string): void => {
     const made = new ExternalReference(url, type, { comment });
@@ -200,6 +204,8 @@ function referencesOf(model: LockedModel, facts: ModelFacts): Models.ExternalRef
       hexOf(model.signature.bundleDigest),
     );
   }
+  const { attested } = facts;
+  if (attested !== undefined) add(attested.path, Attestation, 'in-toto statements, path within the project', hexOf(attested.digest));
   return out;
 }
 
@@ -214,7 +220,7 @@ function licencesOf(stated: StatedFacts | undefined): Models.License[] {
 }
 
 /** modelCard: what the ONNX files hold, and what the readme states, which is marked as such. */
-function modelCard({ onnx, stated }: ModelFacts): Json {
+function modelCard({ onnx, stated, attested }: ModelFacts): Json {
   const several = onnx.length > 1;
   const values = (key: 'inputs' | 'outputs') =>
     onnx.flatMap((file) => file[key].map((format) => ({ format: several ? `${file.path}: ${format}` : format })));
@@ -225,13 +231,28 @@ function modelCard({ onnx, stated }: ModelFacts): Json {
     ...(inputs.length > 0 && { inputs }),
     ...(outputs.length > 0 && { outputs }),
   };
+  const metrics = (attested?.results ?? []).flatMap((result) => result.measured.map(metric)).slice(0, MOST_METRICS);
   const from = [
+    ...(metrics.length > 0 ? [{ name: 'secateur:performance-metrics', value: 'as signed attestations on these bytes say' }] : []),
     ...(inputs.length + outputs.length > 0 ? [{ name: 'secateur:inputs-and-outputs', value: 'from the ONNX files' }] : []),
     ...(stated === undefined ? [] : [{ name: 'secateur:stated-by', value: stated.path }]),
   ];
   return {
     ...(Object.keys(parameters).length > 0 && { modelParameters: parameters }),
+    ...(metrics.length > 0 && { quantitativeAnalysis: { performanceMetrics: metrics } }),
     properties: from.length > 0 ? from : [{ name: 'secateur:model-card', value: 'the files state nothing' }],
+  };
+}
+
+/** Numbers of attestations that a card repeats. */
+const MOST_METRICS = 500;
+
+function metric({ table, row, column, unit, value, n, low, high }: Measured): Json {
+  return {
+    type: plainText(column),
+    value: unit === 'rate' ? String(value) : `${value} ${plainText(unit)}`,
+    slice: plainText(`${table}: ${row}${n === undefined ? '' : ` (n = ${n})`}`),
+    ...(low !== undefined && high !== undefined && { confidenceInterval: { lowerBound: String(low), upperBound: String(high) } }),
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * `npx tsx scripts/kill-install.ts [--rounds 200] [--seed 1] [--cli dist/cli/main.js]`: SIGKILL at random moments of `zoo install`, `update` and
+ * `npx tsx scripts/kill-install.ts [--rounds 200] [--seed 1] [--cli FILE]`: SIGKILL at random moments of `zoo install`, `update` and
  * `add`. Exit code 1 if a model's folder or a lock was ever neither before nor after, or a second run did not complete.
  */
 import { parseArgs } from 'node:util';
@@ -8,12 +8,11 @@ import { killRounds, type Round, SCENES } from '../test/zoo/kill.ts';
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '200' }, seed: { type: 'string', default: '1' }, cli: { type: 'string' } },
 });
-const cli = values.cli === undefined ? ['--import', 'tsx', 'src/cli/main.ts'] : [values.cli];
 const print = (text: string): boolean => process.stdout.write(`${text}\n`);
 const rounds = await killRounds({
   rounds: Number(values.rounds),
   seed: Number(values.seed),
-  cli,
+  cli: values.cli,
   onRound: (round, killed) => {
     for (const wrong of round.wrong)
       print(`WRONG ${round.scene}, ${round.warm ? 'warm' : 'cold'} cache, killed at ${round.aimed}: ${wrong}`);

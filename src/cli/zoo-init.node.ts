@@ -44,14 +44,15 @@ export const zooInit = defineCommand({
     await mkdir(root, { recursive: true });
     await writeFileAtomic(join(root, MANIFEST_FILE), text);
     await writeLockFile(root, emptyLock());
-    const ignored = o.gitignore && insideGit(root) && (await ignore(root, `/${o.folder}/`));
+    const lines = [`/${o.folder}/`, '.secateur/'];
+    const ignored = o.gitignore && insideGit(root) && (await ignore(root, lines));
     return {
       line: `${MANIFEST_FILE} and ${LOCK_FILE} written`,
       tables: [
         'next:\n  secateur zoo add SOURCE     ./net.onnx, https://..., hf:owner/name, caffe:readme.md\n  secateur zoo audit          what is on this disk already\n  git add models.json models.lock',
       ],
       notes: [
-        ...(ignored ? [`/${o.folder}/ was added to .gitignore: models come back with \`secateur zoo install\``] : []),
+        ...(ignored ? [`${lines.join(' and ')} stand in .gitignore now: models come back with \`secateur zoo install\``] : []),
         ...(above === undefined ? [] : [`${above} is a project too; from here on commands in ${root} mean this one`]),
       ],
       json: { root, folder: o.folder, gitignore: ignored },
@@ -67,13 +68,15 @@ function insideGit(start: string): boolean {
   }
 }
 
-/** Adds a line unless it is there. Returns whether it was added. */
-async function ignore(root: string, line: string): Promise<boolean> {
+/** Adds lines that are not there yet. Returns whether there were any. */
+async function ignore(root: string, lines: readonly string[]): Promise<boolean> {
   const path = join(root, '.gitignore');
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return '';
     throw cause;
   });
-  if (text.split(/\r?\n/).some((old) => old.trim() === line)) return false;
-  return writeFileAtomic(path, `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${line}\n`);
+  const there = new Set(text.split(/\r?\n/).map((line) => line.trim()));
+  const added = lines.filter((line) => !there.has(line));
+  if (added.length === 0) return false;
+  return writeFileAtomic(path, `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${added.join('\n')}\n`);
 }

@@ -41,6 +41,7 @@ export const zooUpdate = defineCommand({
           ? `${counted(changes.length, 'model')} looked at, none changed`
           : `${changed.length} of ${counted(changes.length, 'model')} updated`,
       tables: changed.map(changeText),
+      notes: changed.filter((c) => c.silent).map(silentText),
       json: { changes },
     };
   },
@@ -81,6 +82,8 @@ export const zooDiff = defineCommand({
     };
   },
 });
+
+const silentText = ({ name }: ModelChange): string => `${name}: its address has no version, and the bytes behind it changed without a word`;
 
 function changeText({ name, files, resolved, signer }: ModelChange): string {
   const lines = [name];

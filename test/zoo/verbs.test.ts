@@ -1,5 +1,5 @@
 /** The verbs from end to end: a real server, a cache and a project on disk; the text of every refusal. */
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { f32 } from '../../src/core/tensor.ts';
 import { GraphBuilder } from '../../src/onnx/builder.ts';
 import { writeModel } from '../../src/onnx/proto.ts';
 import { signModel } from '../../src/zoo/signing/sign.node.ts';
+import { signEnvelope } from '../../src/zoo/signing/sign-envelope.node.ts';
 import { type Cache, openCache } from '../../src/zoo/store/cache.node.ts';
 import { addModel } from '../../src/zoo/verbs/add.node.ts';
 import { installModels } from '../../src/zoo/verbs/install.node.ts';
@@ -276,6 +277,28 @@ describe('signatures', () => {
     expect(found.ok).toBe(false);
     expect(found.models[0].signatureError?.parts.code).toMatch(/^E_SIG_/);
     expect((await refusal(installModels(root, options()))).parts.code).toMatch(/^E_SIG_/);
+  });
+
+  it('over other hashes than SHA-256: by the files themselves', async () => {
+    const digest = createHash('blake2b512').update(GOOD).digest();
+    const statement = {
+      _type: 'https://in-toto.io/Statement/v1',
+      subject: [{ name: 'published', digest: { sha256: sha256(digest) } }],
+      predicateType: 'https://model_signing/signature/v1.0',
+      predicate: {
+        resources: [{ name: 'net.onnx', digest: digest.toString('hex'), algorithm: 'blake2b' }],
+        serialization: { method: 'files', hash_type: 'blake2b', allow_symlinks: false, ignore_paths: [] },
+      },
+    };
+    const { bundle } = signEnvelope(new TextEncoder().encode(JSON.stringify(statement)), { key: pem });
+    writeFileSync(join(root, 'published/model.sig'), bundle);
+    expect((await addSigned()).entry.integrity).toBe('signed');
+    rmSync(join(root, 'models'), { recursive: true });
+    const fresh = await openCache(join(scratch, `blake-${count}`));
+    await installModels(root, { ...options(), cache: fresh, frozen: true });
+    expect((await verifyModels(root)).ok).toBe(true);
+    writeFileSync(join(root, 'models/net/net.onnx'), BAD);
+    expect((await verifyModels(root)).models[0].signatureError?.parts.code).toMatch(/^E_SIG_/);
   });
 
   it('by another key, or missing, or over other bytes: not added', async () => {

@@ -124,12 +124,11 @@ async function installLocked(
   o: InstallOptions,
 ): Promise<InstalledModel> {
   // cheap, and no reason to fetch gigabytes first
-  await verifyLockedSignature(project, name, entry, o.onNote);
+  const checked = await signatureFirst(project, name, entry, o);
   enforce(project.manifest, name, entry, o);
   const folder = modelFolder(project, name);
   const found = await verifyFiles(folder, entry, { stamps, fresh: o.frozen, signal: o.signal, onBytes: onBytes(o, name) });
   for (const path of found.extra) o.onNote?.(`${name}: ${path} is not in models.lock and was left where it is`);
-  if (found.changed.length === 0 && found.missing.length === 0) return { name, state: 'unchanged', entry, folder };
   const needed = new Set([...found.missing, ...found.changed.map((c) => c.path)]);
   const sources = new Map<string, string>();
   await inLanes(
@@ -145,10 +144,24 @@ async function installLocked(
       sources.set(file.path, from ?? (await cache.find(file.digest)) ?? gone(cache.root, file.digest));
     },
   );
+  if (!checked) await verifyLockedSignature(project, name, entry, o.onNote, (file) => sources.get(file.path));
   const files = entry.files.map(({ path, size, digest }) => ({ path, size, digest, from: sources.get(path) }));
+  // also where nothing differs: files of an older version may be left
   const placed = await placeModel(project.root, folder, files, { cache, previous: entry.files, signal: o.signal });
   for (const { path, kept } of placed.kept) o.onNote?.(`${name}: ${path} had been changed here; a copy is kept at ${kept}`);
-  return { name, state: 'placed', entry, folder };
+  for (const path of placed.removed) o.onNote?.(`${name}: ${path} was part of an older version and is gone`);
+  return { name, state: placed.state, entry, folder };
+}
+
+/** False where the signature is over hashes that the lock does not have, so that the files must be here first. */
+async function signatureFirst(project: Project, name: string, entry: LockedModel, o: VerbOptions): Promise<boolean> {
+  try {
+    await verifyLockedSignature(project, name, entry, o.onNote);
+    return true;
+  } catch (error) {
+    if (error instanceof SecateurError && error.parts.code === 'E_SIG_HASH') return false;
+    throw error;
+  }
 }
 
 const gone = (root: string, digest: string): never =>

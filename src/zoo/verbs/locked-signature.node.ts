@@ -1,23 +1,27 @@
 /** The signature of a model that is in the lock, checked again: the word "signed" in a lock is only text. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.node.ts';
-import type { Project } from '../project.node.ts';
+import { modelFolder, type Project } from '../project.node.ts';
 import type { Verification } from '../signing/verify.node.ts';
-import type { LockedModel } from '../types.ts';
-import { checkSigners } from './signers.node.ts';
+import type { LockedFile, LockedModel } from '../types.ts';
+import { checkSigners, type SignedFile } from './signers.node.ts';
 
 /**
- * Verifies the stored bundle against the digests in the lock and the signers in models.json; files are not read. Undefined where the lock has
+ * Verifies the stored bundle against the digests in the lock and the signers in models.json; files are read only
+ * where the signature is over other hashes. Undefined where the lock has
  * no signature (whether one is wanted is the policy's question).
- * @throws SecateurError E_LOCK, E_INTEGRITY, E_POLICY or E_SIG_... (exit code 3)
+ * @param where files that are not installed yet, for signatures over other hashes than SHA-256
+ * @throws SecateurError E_INTEGRITY, E_POLICY or E_SIG_... (exit code 3); E_SIG_HASH where such a signature's files are not here
  */
 export async function verifyLockedSignature(
   { root, manifest }: Pick<Project, 'root' | 'manifest'>,
   name: string,
   { signature, files }: LockedModel,
   onNote?: (text: string) => void,
+  where?: (file: LockedFile) => string | undefined,
 ): Promise<Verification | undefined> {
   if (signature === undefined) return undefined;
   const bundle = await readBundle(root, name, signature.bundle);
@@ -33,8 +37,13 @@ export async function verifyLockedSignature(
       exitCode: 3,
     });
   }
+  const folder = modelFolder({ root, manifest }, name);
+  const located = (file: LockedFile): SignedFile => {
+    const at = where?.(file) ?? join(folder, file.path);
+    return { ...file, at: existsSync(at) ? at : undefined };
+  };
   const subset = manifest.models.get(name)?.include !== undefined;
-  const { verified, warned } = await checkSigners(root, manifest, name, bundle, files, subset);
+  const { verified, warned } = await checkSigners(root, manifest, name, bundle, files.map(located), subset);
   if (verified === undefined) {
     for (const text of warned) onNote?.(text);
     if (warned.length > 0) return undefined;

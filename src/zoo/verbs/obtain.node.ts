@@ -45,6 +45,8 @@ const MAX_BUNDLE_BYTES = 64 * 2 ** 20;
 export interface Acceptance {
   readonly acceptClaimMismatch?: boolean;
   readonly allowRefused?: boolean;
+  /** Nothing will be installed: what does not fit is told, not refused. */
+  readonly only?: 'look';
 }
 
 export interface Obtained {
@@ -94,7 +96,8 @@ export async function obtain(
   const { files: _, ...source } = found;
   if (signatureFile === undefined) return { wanted, source, files, claims };
   const bundle = await readBundle(await fetchFile(signatureFile, cache, { ...o, name, maxBytes: MAX_BUNDLE_BYTES }), cache);
-  const { verified, warned } = await checkSigners(project.root, manifest, name, bundle, files, wanted.include !== undefined);
+  const located = await Promise.all(files.map(async (file) => ({ ...file, at: await cache.find(file.digest) })));
+  const { verified, warned } = await checkSigners(project.root, manifest, name, bundle, located, wanted.include !== undefined);
   for (const text of warned) o.onNote?.(text);
   if (verified === undefined) {
     const why = 'no rule in models.json says whose would count: not checked (--key, --authority or --identity)';
@@ -209,7 +212,14 @@ function refuseFormats(manifest: Manifest, name: string, lint: ReadonlyMap<strin
 /** What is published about a file's hash against what it has; a mismatch is an error unless the user takes it, which is then written down. */
 function claimsOf(name: string, file: FetchedFile, o: VerbOptions & Acceptance): CheckedClaim[] {
   const checked = checkClaims(file);
-  requireClaims(`${name}: ${file.path}`, file, checked, { accept: o.acceptClaimMismatch, onNote: o.onNote });
+  const { only } = o;
+  requireClaims(`${name}: ${file.path}`, file, checked, {
+    accept: o.acceptClaimMismatch || only === 'look',
+    onNote: only === 'look' ? undefined : o.onNote,
+  });
+  if (only === 'look') {
+    for (const c of checked) if (!c.matched) o.onNote?.(`${name}: ${file.path} does not have the ${c.algorithm} that ${c.from} gives`);
+  }
   return checked;
 }
 

@@ -1,4 +1,6 @@
-/** `zoo remove`: a model leaves the project. */
+/** `zoo remove`: a model leaves the project, and with it what was said about it. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { withoutModel, writeLock } from '../lock-write.ts';
 import { removeFromManifest } from '../manifest.ts';
 import { modelFolder } from '../project.node.ts';
@@ -23,10 +25,12 @@ export async function removeModel(root: string, name: string, o: VerbOptions = {
     chosen(project, [name]);
     const entry = project.lock.models.get(name);
     const text = project.manifestText;
+    const attested = `models.sigs/${name}.attestations.jsonl`;
     const also = () => [
       ...(text === undefined ? [] : [{ path: 'models.json', bytes: removeFromManifest(text, name) }]),
       { path: 'models.lock', bytes: writeLock(withoutModel(project.lock, name)) },
       ...(entry?.signature === undefined ? [] : [{ path: bundlePath(name) }]),
+      ...(existsSync(join(project.root, attested)) ? [{ path: attested }] : []),
     ];
     const { removed, kept, carried } = await removeModelFiles(project.root, modelFolder(project, name), entry?.files ?? [], {
       cache,

@@ -5,7 +5,13 @@ import { fail, SecateurError } from '../../core/errors.ts';
 import { type SignerSet, signersFor } from '../policy.ts';
 import { type SigningTrust, trustMatching } from '../signing/trust.node.ts';
 import { type Verification, verifyDigests } from '../signing/verify.node.ts';
+import { type FileAt, verifyFilesAt } from '../signing/verify-model.node.ts';
 import type { LockedFile, Manifest } from '../types.ts';
+
+/** `at`: where its bytes are, for signatures over other hashes than SHA-256; undefined where they are not on this machine. */
+export interface SignedFile extends Pick<LockedFile, 'path' | 'digest' | 'size'> {
+  readonly at: string | undefined;
+}
 
 export interface SignersCheck {
   /** Undefined where no rule names a signer (then nobody said whose signature would mean something), or only rules that warn were not met. */
@@ -24,7 +30,7 @@ export async function checkSigners(
   manifest: Manifest,
   name: string,
   bundle: Uint8Array,
-  files: readonly Pick<LockedFile, 'path' | 'digest'>[],
+  files: readonly SignedFile[],
   subset: boolean,
 ): Promise<SignersCheck> {
   let verified: Verification | undefined;
@@ -45,7 +51,7 @@ async function checkSet(
   set: SignerSet,
   name: string,
   bundle: Uint8Array,
-  files: readonly Pick<LockedFile, 'path' | 'digest'>[],
+  files: readonly SignedFile[],
   subset: boolean,
 ): Promise<Verification> {
   const where = `${name}: signature`;
@@ -53,12 +59,7 @@ async function checkSet(
   let first: unknown;
   for (const trust of candidates) {
     try {
-      return verifyDigests(
-        bundle,
-        trust,
-        files.map(({ path, digest }) => ({ name: path, digest })),
-        { subset, where },
-      );
+      return await verifyOne(bundle, trust, files, { subset, where });
     } catch (error) {
       if (!(error instanceof SecateurError)) throw error;
       first ??= error;
@@ -74,6 +75,24 @@ async function checkSet(
     hint: 'to ask the publisher which key this is, before it is added to the rule',
     exitCode: 3,
   });
+}
+
+/** By the digests that are known; where the signature is over other hashes (BLAKE2b, BLAKE3, ranges of files), by the files. */
+async function verifyOne(
+  bundle: Uint8Array,
+  trust: SigningTrust,
+  files: readonly SignedFile[],
+  o: { readonly subset: boolean; readonly where: string },
+): Promise<Verification> {
+  try {
+    const known = files.map(({ path, digest }) => ({ name: path, digest }));
+    return verifyDigests(bundle, trust, known, o);
+  } catch (error) {
+    const other = error instanceof SecateurError && error.parts.code === 'E_SIG_HASH';
+    if (!other || files.some((f) => f.at === undefined)) throw error;
+    const there = files.map(({ path, size, at }): FileAt => ({ name: path, size, path: at! }));
+    return verifyFilesAt(bundle, trust, there, o);
+  }
 }
 
 /** Reads the files that a rule names. Throws SecateurError where one is missing. */

@@ -51,8 +51,7 @@ export async function diffModel(root: string, name: string, o: UpdateOptions = {
   const cache = o.cache ?? (await openCache());
   const project = await readProject(root);
   const entry = lockedEntry(project, name);
-  // to be shown, a file may be wrong in every way
-  const made = await obtain(project, project.manifest, name, wantedOf(project, name), cache, { ...o, acceptClaimMismatch: true });
+  const made = await obtain(project, project.manifest, name, wantedOf(project, name), cache, { ...o, only: 'look' });
   return compare(project, name, entry, made, cache);
 }
 

@@ -104,7 +104,7 @@ export async function openNamed(named: NamedModel, limits: Limits, note: (text: 
     if (mode === 'warn') note(`${name}: ${says}`);
     else fail({ code: 'E_POLICY', where: name, what: says, expected: 'what the rules in models.json want', exitCode: 3 });
   }
-  await verifyLockedSignature(project, name, entry);
+  const verified = await verifyLockedSignature(project, name, entry, note);
   let model: Model;
   try {
     model = readLockedOnnx(named, file, limits);
@@ -115,6 +115,9 @@ export async function openNamed(named: NamedModel, limits: Limits, note: (text: 
     }
     throw error;
   }
-  note(`${name}: ${file.path} has the bytes of models.lock; ${vouched(entry)}`);
+  // A rule that only warns lets a signature pass that was not confirmed; the lock's word alone is not repeated then.
+  const who =
+    entry.integrity === 'signed' && verified === undefined ? 'models.lock says signed, which nothing here confirms' : vouched(entry);
+  note(`${name}: ${file.path} has the bytes of models.lock; ${who}`);
   return { model, sha256: lockedModelHash(named, file, model) };
 }

@@ -6,12 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Result } from '../../src/evaluate/result.ts';
+import { hashModel, loadModel } from '../../src/onnx/file.node.ts';
 import { coverageOf, readStatement } from '../../src/zoo/attest/covers.ts';
 import { verdictOf } from '../../src/zoo/attest/outcome.ts';
 import { testStatement } from '../../src/zoo/attest/statement.ts';
 import { hexOf, treeDigest } from '../../src/zoo/digest.ts';
 import { signEnvelope } from '../../src/zoo/signing/sign-envelope.node.ts';
 import { errorOf, type Printed, run } from '../cli/in-process.ts';
+import { withExternal } from './external-onnx.ts';
 import { digestOf, madeProject, put } from './locked.ts';
 
 const ONNX = 'the bytes of a network';
@@ -246,6 +248,19 @@ describe('zoo attest', () => {
     symlinkSync(file, join(model, 'link.onnx'));
     expect(errorOf(await run('zoo', 'attest', model, '--result', result))).toMatch(/^error: E_SIG_LINK /);
   });
+});
+
+it('a network with its weights in another file is known by the digest over both, as runs record it', async () => {
+  const data = new Uint8Array(64).fill(1);
+  const own = { 'onnx/model.onnx': withExternal(data), 'onnx/w.data': data };
+  const root = madeProject({ big: { files: own } });
+  const path = join(root, 'models/big/onnx/model.onnx');
+  const recorded = await hashModel(path, await loadModel(path));
+  const result = resultFile(resultOf({}, { inputs: { model: recorded } }));
+  const made = await run('zoo', 'attest', 'big', '--project', root, '--result', result, '--json');
+  expect(JSON.parse(made.out)).toMatchObject({ tested: { role: 'input', path: 'onnx/model.onnx' } });
+  const beside = await run('zoo', 'attest', join(root, 'models/big'), '--result', result, '--json');
+  expect(JSON.parse(beside.out)).toMatchObject({ tested: { role: 'input', path: 'onnx/model.onnx' } });
 });
 
 describe('a result that is not about these bytes is refused', () => {

@@ -14,6 +14,7 @@ import { statedFacts } from '../../src/zoo/bom/stated.ts';
 import { validateBom } from '../../src/zoo/bom/validate.node.ts';
 import { hexOf } from '../../src/zoo/digest.ts';
 import { CLAIM_ALGORITHMS, FORMATS, INTEGRITIES, type LockedModel, VERDICTS } from '../../src/zoo/types.ts';
+import { withExternal } from './external-onnx.ts';
 import { digestOf, lockedModel, put } from './locked.ts';
 
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
@@ -206,6 +207,14 @@ describe('models that are not from the hub', () => {
     expect(properties(bill({ net: hub }, { facts: new Map([['net', facts]]) }).components[0])['secateur:files-not-read']).toBe(
       'not installed',
     );
+  });
+
+  it('weights in a file of their own are counted without being read', () => {
+    const data = new Uint8Array(4096);
+    const model = lockedModel({ 'model.onnx': withExternal(data), 'w.data': data });
+    const { facts } = collectFacts({ name: 'net', folder: installed({ 'model.onnx': withExternal(data) }), model });
+    expect(facts.refused).toEqual([]);
+    expect(facts.onnx[0].properties).toMatchObject({ parameters: '1024', 'weight-bytes': '4096' });
   });
 
   it('an ONNX file that the reader refuses is named with the reason', async () => {

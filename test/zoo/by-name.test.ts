@@ -1,4 +1,5 @@
 /** Commands that take a MODEL take its name in models.lock: with the bytes of the lock, its policy, and a word on who vouches for it. */
+import { generateKeyPairSync } from 'node:crypto';
 import { copyFileSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,6 +8,7 @@ import { GraphBuilder } from '../../src/onnx/builder.ts';
 import { loadModel, saveModel } from '../../src/onnx/file.node.ts';
 import { writeModel } from '../../src/onnx/proto.ts';
 import { errorOf, type Printed, run, scratch } from '../cli/in-process.ts';
+import { withExternal } from './external-onnx.ts';
 import { digestOf, lockedModel, madeProject, put } from './locked.ts';
 
 function onnx(scale: number): Uint8Array {
@@ -185,66 +187,18 @@ describe('the policy', () => {
     const stopped = await inside(forged, 'diff', 'net', 'net');
     expect(stopped.code).not.toBe(0);
     expect(errorOf(stopped)).toMatch(/^error: E_SIG_/);
+    const rules = { match: 'net', require: 'signature', mode: 'warn', keys: ['team.pub'] };
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    put(forged, {
+      'models.json': JSON.stringify({ models: { net: { source: 'path:somewhere' } }, policy: [rules] }),
+      'team.pub': publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    });
+    const warned = await inside(forged, 'diff', 'net', 'net');
+    expect(warned.err).toContain(
+      'note: net: model.onnx has the bytes of models.lock; models.lock says signed, which nothing here confirms',
+    );
   });
 });
-
-/** An ONNX file whose one weight lies in `w.data`, all of it. */
-function withExternal(data: Uint8Array): Uint8Array {
-  const b = new GraphBuilder({ name: 'net' });
-  b.input('x', 'float32', ['N', data.length / 8]);
-  const weights = f32(new Float32Array(data.slice().buffer), [data.length / 8, 2]);
-  b.output(b.op('MatMul', ['x', b.initializer('w', weights)], {}, { name: 'y' }), 'float32', ['N', 2]);
-  return externalised(writeModel(b.build()), data.length);
-}
-
-/**
- * Rewrites the one raw_data field (number 9) of the initializer as external_data (13) and data_location (14), by hand, so that the test does
- * not lean on the code that it tests.
- */
-function externalised(file: Uint8Array, length: number): Uint8Array {
-  const entry = (key: string, value: string): number[] => {
-    const [k, v] = [Buffer.from(key), Buffer.from(value)];
-    const body = [0x0a, k.length, ...k, 0x12, v.length, ...v];
-    return [0x6a, body.length, ...body];
-  };
-  const outside = [...entry('location', 'w.data'), ...entry('length', String(length)), 0x70, 1];
-  const [graph, before, after] = field(file, 7);
-  const [tensor, beforeTensor, afterTensor] = field(graph, 5);
-  const [, beforeRaw, afterRaw] = field(tensor, 9);
-  const newTensor = [...beforeRaw, ...afterRaw, ...outside];
-  const newGraph = [...beforeTensor, 0x2a, ...varint(newTensor.length), ...newTensor, ...afterTensor];
-  return Uint8Array.from([...before, 0x3a, ...varint(newGraph.length), ...newGraph, ...after]);
-}
-
-function varint(value: number): number[] {
-  return value < 128 ? [value] : [(value & 127) | 128, ...varint(Math.floor(value / 128))];
-}
-
-/** The content of a length-delimited field of a message, and what stands before and after it. */
-function field(message: Uint8Array, number: number): [content: Uint8Array, before: Uint8Array, after: Uint8Array] {
-  let at = 0;
-  const read = (): number => {
-    let [value, factor] = [0, 1];
-    for (;;) {
-      const byte = message[at++];
-      value += (byte & 127) * factor;
-      if (byte < 128) return value;
-      factor *= 128;
-    }
-  };
-  while (at < message.length) {
-    const start = at;
-    const tag = read();
-    if (tag % 8 !== 2) {
-      read();
-      continue;
-    }
-    const size = read();
-    if (Math.floor(tag / 8) === number) return [message.subarray(at, at + size), message.subarray(0, start), message.subarray(at + size)];
-    at += size;
-  }
-  throw new Error(`no field ${number}`);
-}
 
 it('the helper of this file makes what it says', () => {
   expect(lockedModel({ 'a.onnx': 'x' }).files[0]).toMatchObject({ size: 1, format: 'onnx', digest: digestOf('x') });

@@ -193,7 +193,7 @@ function nobodyVouched(name: string, { files, source }: LockedModel): AuditProbl
   const says = `no published hash or signature (${some((bare.length > 0 ? bare : files).map((f) => f.path))})`;
   const hint = isLocal(parseSource(source))
     ? 'a signature by whoever made it: secateur zoo sign'
-    : `ask the author to sign, or secateur zoo add ${source} --name ${name} --sha256 HEX with a hash from another channel`;
+    : `ask the author to sign; or, with a hash from another channel: secateur zoo remove ${name} && secateur zoo add ${source} --name ${name} --sha256 HEX`;
   return { rule: 'pinned-on-first-use', says, hint, concerns: ['unverified'] };
 }
 

@@ -8,7 +8,7 @@ export class JsonDocument {
   readonly where: string;
   readonly code: string;
   readonly exitCode: ExitCode;
-  #lines: number[] | undefined;
+  #marks: number[] | undefined;
 
   constructor(text: string, where: string, code: string, exitCode: ExitCode) {
     this.text = text;
@@ -19,17 +19,23 @@ export class JsonDocument {
 
   /** Line and column of an offset, both from 1; columns count characters, not UTF-16 units. */
   position(at: number): { line: number; column: number } {
-    this.#lines ??= lineStarts(this.text);
+    this.#marks ??= lineMarks(this.text);
     let low = 0;
-    let high = this.#lines.length - 1;
+    let high = this.#marks.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if (this.#lines[middle] <= at) low = middle;
+      if (this.#marks[middle] <= at) low = middle;
       else high = middle - 1;
     }
+    let line = low * STRIDE + 1;
+    let start = this.#marks[low];
+    for (let next = this.text.indexOf('\n', start); next >= 0 && next < at; next = this.text.indexOf('\n', start)) {
+      start = next + 1;
+      line++;
+    }
     let column = 1;
-    for (let i = this.#lines[low]; i < at; i++) if ((this.text.charCodeAt(i) & 0xfc00) !== 0xdc00) column++;
-    return { line: low + 1, column };
+    for (let i = start; i < at; i++) if ((this.text.charCodeAt(i) & 0xfc00) !== 0xdc00) column++;
+    return { line, column };
   }
 
   refuse(at: number, what: string, expected?: string, got?: string, hint?: string, exitCode: ExitCode = this.exitCode): never {
@@ -38,10 +44,15 @@ export class JsonDocument {
   }
 }
 
-function lineStarts(text: string): number[] {
-  const starts = [0];
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
-  return starts;
+/** Lines between two marks: a text may be all line ends, and its index should not be larger than itself. */
+const STRIDE = 256;
+
+/** Where every 256th line begins. */
+function lineMarks(text: string): number[] {
+  const marks = [0];
+  let lines = 0;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) if (++lines % STRIDE === 0) marks.push(at + 1);
+  return marks;
 }
 
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';

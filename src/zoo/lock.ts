@@ -3,7 +3,7 @@ import { compareNames, omsRoot, parseSha256, treeDigest } from './digest.ts';
 import { integrityOf } from './integrity.ts';
 import { checkModelName, checkNameTwins } from './names.ts';
 import { checkFilePath, checkTwins } from './paths.ts';
-import { formatSource, parseSource } from './sources/spec.ts';
+import { formatSource, parseSource, type SourceSpec } from './sources/spec.ts';
 import { type JsonNode, parseJson } from './strict-json.ts';
 import {
   type CheckedClaim,
@@ -47,7 +47,7 @@ export function parseLock(text: string, where: string = LOCK_FILE): Lock {
   root.only('lockfileVersion', 'models');
   const entries = [...root.field('models').object()];
   if (entries.length > MAX_MODELS) root.field('models').refuse('too many models', `at most ${MAX_MODELS}`, `${entries.length}`);
-  for (const [name, node] of entries) checkModelName(name, node.whereKey);
+  for (const [name, node] of entries) checkModelName(name, () => node.whereKey);
   checkNameTwins(
     entries.map(([name]) => name),
     (i) => entries[i][1].whereKey,
@@ -108,7 +108,7 @@ function readFile(node: JsonNode): LockedFile {
   const digest = readDigest(node.field('digest'));
   const url = node.optional('url');
   return {
-    path: checkFilePath(path.string(), path.where),
+    path: checkFilePath(path.string(), () => path.where),
     size: node.field('size').integer({ min: 0 }),
     digest,
     ...(url && { url: readUrl(url) }),
@@ -137,7 +137,7 @@ function readSignature(node: JsonNode): LockedSignature {
   const bundle = node.field('bundle');
   return {
     method: node.field('method').oneOf(['key', 'certificate', 'sigstore']),
-    bundle: checkFilePath(bundle.string(), bundle.where),
+    bundle: checkFilePath(bundle.string(), () => bundle.where),
     bundleDigest: readDigest(node.field('bundleDigest')),
     signer: node.field('signer').string({ ...PRINTED, max: LONG }),
   };
@@ -154,10 +154,19 @@ function readDigest(node: JsonNode): Sha256 {
 /** In the one form in which sources are written, without revision. */
 function readSource(node: JsonNode): string {
   const text = node.string({ min: 1, max: LONG });
-  const form = formatSource(parseSource(text, node.where), true);
+  const form = formatSource(sourceAt(text, node), true);
   if (form !== text)
     node.refuse('"source" is not in the form in which sources are written', JSON.stringify(form), JSON.stringify(text), RESTORE);
   return text;
+}
+
+/** The source that a text names; its place is looked up only for a message. Throws SecateurError E_SOURCE with line and column. */
+export function sourceAt(text: string, node: JsonNode): SourceSpec {
+  try {
+    return parseSource(text);
+  } catch {
+    return parseSource(text, node.where);
+  }
 }
 
 function readUrl(node: JsonNode): string {

@@ -1,8 +1,8 @@
 /** models.json, which people write: read strictly, changed with care for how they wrote it. */
 import { appendItem, removeField, setField, setValue } from './json-edit.ts';
+import { sourceAt } from './lock.ts';
 import { checkModelName, checkNameTwins } from './names.ts';
 import { checkFilePath } from './paths.ts';
-import { parseSource } from './sources/spec.ts';
 import { type JsonNode, parseJson } from './strict-json.ts';
 import { FORMATS, type Manifest, type PolicyRule, type SigstoreIdentity, VERDICTS, type WantedModel } from './types.ts';
 
@@ -27,7 +27,7 @@ export function parseManifest(text: string, where: string = MANIFEST_FILE): Mani
   const folder = root.optional('folder');
   const entries = [...(root.optional('models')?.object() ?? [])];
   if (entries.length > MAX_MODELS) root.field('models').refuse('too many models', `at most ${MAX_MODELS}`, `${entries.length}`);
-  for (const [name, node] of entries) checkModelName(name, node.whereKey);
+  for (const [name, node] of entries) checkModelName(name, () => node.whereKey);
   checkNameTwins(
     entries.map(([name]) => name),
     (i) => entries[i][1].whereKey,
@@ -42,7 +42,7 @@ export function parseManifest(text: string, where: string = MANIFEST_FILE): Mani
 const readText = (text: string, where: string): JsonNode => parseJson(text, where, { code: 'E_MANIFEST', maxDepth: 16, maxChars: 2 ** 24 });
 
 function readFolder(node: JsonNode): string {
-  const folder = checkFilePath(node.string(), node.where);
+  const folder = checkFilePath(node.string(), () => node.where);
   const first = folder.split('/')[0].toLowerCase();
   if (TAKEN.includes(first)) node.refuse('"folder" holds something else', `another folder than ${first}`, JSON.stringify(folder));
   return folder;
@@ -51,7 +51,7 @@ function readFolder(node: JsonNode): string {
 function readWanted(node: JsonNode): WantedModel {
   node.only('source', 'include', 'signature');
   const source = node.field('source');
-  parseSource(source.string({ min: 1, max: 4096 }), source.where);
+  sourceAt(source.string({ min: 1, max: 4096 }), source);
   const include = node.optional('include')?.array({ min: 1, max: 1000 }).map(readGlob);
   const signature = node.optional('signature')?.string(LINE);
   return { source: source.string(), ...(include && { include }), ...(signature !== undefined && { signature }) };
@@ -104,7 +104,7 @@ function readRule(node: JsonNode): PolicyRule {
 
 /** Path of a file with a key or a certificate, within the project: it has to be committed with it. */
 function readPem(node: JsonNode): string {
-  return checkFilePath(node.string({ expected: 'the path of a PEM file within the project' }), node.where);
+  return checkFilePath(node.string({ expected: 'the path of a PEM file within the project' }), () => node.where);
 }
 
 function readIdentity(node: JsonNode): SigstoreIdentity {

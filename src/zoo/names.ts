@@ -1,6 +1,6 @@
 /** Names of models: what stands before the colon in models.json, and the folder that the model is put into. */
 import { fail } from '../core/errors.ts';
-import { type Places, refuseTwins, wrongPath } from './paths.ts';
+import { type Places, placeOf, refuseTwins, type Where, wrongPath } from './paths.ts';
 
 const PART = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const MAX_PARTS = 3;
@@ -12,9 +12,15 @@ const MAX_CHARS = 128;
  * because signatures lie beside each other under such names.
  * @throws SecateurError E_NAME
  */
-export function checkModelName(name: string, where: string): string {
+export function checkModelName(name: string, where: Where): string {
   const refuse = (what: string, expected: string): never =>
-    fail({ code: 'E_NAME', where, what, expected, got: JSON.stringify(name.length > MAX_CHARS ? `${name.slice(0, MAX_CHARS)}...` : name) });
+    fail({
+      code: 'E_NAME',
+      where: placeOf(where),
+      what,
+      expected,
+      got: JSON.stringify(name.length > MAX_CHARS ? `${name.slice(0, MAX_CHARS)}...` : name),
+    });
   if (name === '') return refuse('a model has no name', 'a name such as resnet50 or team/resnet50');
   if (name.length > MAX_CHARS) return refuse("a model's name is too long", `at most ${MAX_CHARS} characters`);
   const parts = name.split('/');

@@ -8,6 +8,8 @@ import { fail } from '../core/errors.ts';
 const MAX_PART = 255;
 /** Bytes of UTF-8 in the whole path, well below what systems allow (Linux 4096, macOS 1024 with the folder in front). */
 const MAX_PATH = 1024;
+/** Names in a path; deeper trees of a model are somebody's trick. */
+const MAX_DEPTH = 32;
 /** What Windows takes for a device, with any extension (learn.microsoft.com, "Naming Files, Paths, and Namespaces"). */
 const DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])$/i;
 /** Characters that draw nothing; file systems and Git skip some of them when they compare names. */
@@ -19,10 +21,15 @@ const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
  * @param where where the path was read, `models.lock:12:15`, or who offers it
  * @throws SecateurError E_PATH
  */
-export function checkFilePath(path: string, where: string): string {
+export function checkFilePath(path: string, where: Where): string {
   const wrong = wrongPath(path);
-  return wrong === undefined ? path : fail({ code: 'E_PATH', where, ...wrong, got: quote(path) });
+  return wrong === undefined ? path : fail({ code: 'E_PATH', where: placeOf(where), ...wrong, got: quote(path) });
 }
+
+/** A place as it stands in a message, or how to find it: a line has to be counted only for what is wrong. */
+export type Where = string | (() => string);
+
+export const placeOf = (where: Where): string => (typeof where === 'string' ? where : where());
 
 export interface Wrong {
   readonly what: string;
@@ -40,7 +47,9 @@ export function wrongPath(path: string): Wrong | undefined {
   if (path.includes('\\')) return { what: 'a path holds a backslash', expected: 'names joined by /' };
   if (path.startsWith('/')) return { what: 'a path is absolute', expected: 'a relative path' };
   if (utf8Length(path) > MAX_PATH) return { what: 'a path is too long', expected: `at most ${MAX_PATH} bytes` };
-  for (const part of path.split('/')) {
+  const parts = path.split('/');
+  if (parts.length > MAX_DEPTH) return { what: 'a path has too many folders', expected: `at most ${MAX_DEPTH} names` };
+  for (const part of parts) {
     const wrong = wrongPart(part);
     if (wrong !== undefined) return wrong;
   }
@@ -94,28 +103,39 @@ export function refuseTwins(paths: readonly string[], where: Places, code: strin
       expected: `no ${quote(other)} beside it`,
       got: quote(paths[index]),
     });
-  // Everything that would stand on the disk: files, and the folders that lead to them.
-  const files = new Map<string, string>();
-  const folders = new Map<string, { exact: string; below: string }>();
+  const root: Folder = new Map();
   for (const [index, path] of paths.entries()) {
-    const key = folded(path);
-    const twin = files.get(key);
-    if (twin === path) refuse(index, `a ${noun} stands twice in the list`, path);
-    if (twin !== undefined) refuse(index, `two ${noun}s are the same to some disks, which ignore case or spelling of accents`, twin);
-    const inside = folders.get(key);
-    if (inside !== undefined) refuse(index, `a ${noun} is also the folder of another`, inside.below);
-    files.set(key, path);
-    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-      const exact = path.slice(0, slash);
-      const folder = folded(exact);
-      const file = files.get(folder);
-      if (file !== undefined) refuse(index, `a ${noun} takes another for a folder`, file);
-      const known = folders.get(folder);
-      if (known === undefined) folders.set(folder, { exact, below: path });
-      else if (known.exact !== exact)
-        refuse(index, `two folders are the same to some disks, which ignore case or spelling of accents`, known.below);
+    let folder = root;
+    const parts = path.split('/');
+    for (const [depth, part] of parts.entries()) {
+      const isFile = depth === parts.length - 1;
+      const key = folded(part);
+      const known = folder.get(key);
+      if (known === undefined) {
+        const entry: Entry = { exact: part, path, ...(!isFile && { below: new Map() }) };
+        folder.set(key, entry);
+        if (entry.below !== undefined) folder = entry.below;
+        continue;
+      }
+      const { exact, below } = known;
+      if (isFile && below !== undefined) refuse(index, `a ${noun} is also the folder of another`, known.path);
+      if (isFile && known.path === path) refuse(index, `a ${noun} stands twice in the list`, path);
+      if (isFile) refuse(index, `two ${noun}s are the same to some disks, which ignore case or spelling of accents`, known.path);
+      if (below === undefined) refuse(index, `a ${noun} takes another for a folder`, known.path);
+      if (exact !== part) refuse(index, 'two folders are the same to some disks, which ignore case or spelling of accents', known.path);
+      folder = below as Folder;
     }
   }
+}
+
+/** What would stand on the disk, by folded name. */
+type Folder = Map<string, Entry>;
+interface Entry {
+  readonly exact: string;
+  /** The first path of the list that leads here. */
+  readonly path: string;
+  /** Absent for files. */
+  readonly below?: Folder;
 }
 
 /** Equal for names that a file system may take for the same. */

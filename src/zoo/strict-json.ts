@@ -91,16 +91,6 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
 const WORD = /[-+.\w]{1,40}/y;
 /** A line that Git leaves in a file it could not merge. No such line can stand in JSON, since strings hold no line ends. */
 const CONFLICT = /^(?:<{7}|={7}|>{7}|\|{7})(?:[ \t].*)?\r?$/m;
-const ESCAPES: Readonly<Record<string, string>> = {
-  '"': '"',
-  '\\': '\\',
-  '/': '/',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-};
 const WORDS: ReadonlyMap<string, boolean | null> = new Map<string, boolean | null>([
   ['true', true],
   ['false', false],
@@ -231,55 +221,58 @@ class Parser {
     return true;
   }
 
+  /** Checked unit by unit; where there are escapes, `JSON.parse` then puts the characters in, which builds no string per escape. */
   #string(): string {
     const opening = this.#at++;
-    let text = '';
+    let escaped = false;
     for (;;) {
-      const from = this.#at;
-      let c = this.#text.charCodeAt(from);
-      while (plain(c)) c = this.#text.charCodeAt(++this.#at);
-      if (this.#at > from) text += this.#text.slice(from, this.#at);
+      let c = this.#text.charCodeAt(this.#at);
+      while (plain(c) || this.#pair(c)) c = this.#text.charCodeAt(++this.#at);
       if (c === QUOTE) {
         this.#at++;
-        return text;
+        if (escaped) return JSON.parse(this.#text.slice(opening, this.#at)) as string;
+        return this.#text.slice(opening + 1, this.#at - 1);
       }
-      if (c === BACKSLASH) text += this.#escape();
-      else if (c >= 0xd800) {
-        const low = this.#text.charCodeAt(this.#at + 1);
-        if (c >= 0xdc00 || !(low >= 0xdc00 && low <= 0xdfff)) this.#refuse('half of a character', 'both surrogates', codeOf(c));
-        text += this.#text.slice(this.#at, this.#at + 2);
-        this.#at += 2;
-      } else if (Number.isNaN(c) || c === 0x0a || c === 0x0d) {
+      if (c === BACKSLASH) {
+        escaped = true;
+        this.#escape();
+      } else if (c >= 0xd800) this.#refuse('half of a character', 'both surrogates', codeOf(c));
+      else if (Number.isNaN(c) || c === 0x0a || c === 0x0d) {
         this.#at = opening;
-        this.#refuse(
-          'a string without end',
-          'a closing quote in the same line',
-          Number.isNaN(c) ? 'the end of the file' : 'the end of the line',
-        );
+        const got = Number.isNaN(c) ? 'the end of the file' : 'the end of the line';
+        this.#refuse('a string without end', 'a closing quote in the same line', got);
       } else this.#refuse('a control character in a string', 'an escape such as \\u0009', codeOf(c));
     }
   }
 
-  /** After a backslash; a pair of `\u` escapes must make one character. */
-  #escape(): string {
+  /** Whether a unit begins a character of two; the position then moves to the second. */
+  #pair(unit: number): boolean {
+    if (unit < 0xd800 || unit > 0xdbff) return false;
+    const low = this.#text.charCodeAt(this.#at + 1);
+    if (!(low >= 0xdc00 && low <= 0xdfff)) return false;
+    this.#at++;
+    return true;
+  }
+
+  /** Past an escape; a pair of `\u` escapes must make one character. */
+  #escape(): void {
     const start = this.#at;
     const letter = this.#text[start + 1] ?? '';
     if (letter !== 'u') {
-      const meant = Object.hasOwn(ESCAPES, letter) ? ESCAPES[letter] : undefined;
-      if (meant === undefined)
+      if (letter === '' || !'"\\/bfnrt'.includes(letter)) {
         this.#refuse('an unknown escape', '\\" \\\\ \\/ \\b \\f \\n \\r \\t or \\u and four hex digits', `\\${letter}`);
+      }
       this.#at += 2;
-      return meant as string;
+      return;
     }
     const high = this.#unit();
-    if (high < 0xd800 || high > 0xdfff) return String.fromCharCode(high);
+    if (high < 0xd800 || high > 0xdfff) return;
     const paired = high < 0xdc00 && this.#text.startsWith('\\u', this.#at);
     const low = paired ? this.#unit() : 0;
     if (low < 0xdc00 || low > 0xdfff) {
       this.#at = start;
       this.#refuse('half of a character', 'both surrogates', `\\u${high.toString(16)}`);
     }
-    return String.fromCharCode(high, low);
   }
 
   /** `\uXXXX` at the position. */

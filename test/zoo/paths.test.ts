@@ -57,6 +57,7 @@ describe('paths of files', () => {
     ['aux .txt', 'a name is a device of Windows, expected another name than AUX, got "aux .txt".'],
     [long, `a name is too long, expected at most 255 bytes between slashes, got "${long.slice(0, 120)}...".`],
     ['ä'.repeat(128), `a name is too long, expected at most 255 bytes between slashes, got "${'ä'.repeat(120)}...".`],
+    [`${'a/'.repeat(32)}b`, `a path has too many folders, expected at most 32 names, got "${'a/'.repeat(32)}b".`],
     [`${'a/'.repeat(512)}b`, `a path is too long, expected at most 1024 bytes, got "${'a/'.repeat(60)}...".`],
     ['.git/config', 'a path goes into a folder of Git, whose files can run commands, expected the files of a model, got ".git/config".'],
     [
@@ -108,7 +109,7 @@ describe('paths beside each other', () => {
       'two paths are the same to some disks, which ignore case or spelling of accents, expected no "\u212a" beside it, got "k".',
     ],
     [['a', 'a/b'], 'a path takes another for a folder, expected no "a" beside it, got "a/b".'],
-    [['x/y/z', 'X/y'], 'a path is also the folder of another, expected no "x/y/z" beside it, got "X/y".'],
+    [['x/y/z', 'x/Y'], 'a path is also the folder of another, expected no "x/y/z" beside it, got "x/Y".'],
     [
       ['A/x', 'a/y'],
       'two folders are the same to some disks, which ignore case or spelling of accents, expected no "A/x" beside it, got "a/y".',

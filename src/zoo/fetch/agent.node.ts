@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext, rootCertificates } from 'node:tls';
 import { type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { fail } from '../../core/errors.ts';
+import { HUB } from '../sources/hub-listing.ts';
 
-/** Where models of `hf:` are, unless HF_ENDPOINT says otherwise. The lock always has this one. */
-export const HUB = 'https://huggingface.co';
 const GITHUB_API = 'https://api.github.com';
 
 const agents = new Map<string, Dispatcher>();
@@ -60,7 +59,7 @@ function certificatesOf(variable: string): string | undefined {
 }
 
 /**
- * Address of the hub without slash at the end: HF_ENDPOINT or {@link HUB}.
+ * Address of the hub without slash at the end: HF_ENDPOINT or the public one.
  *
  * @throws SecateurError E_SOURCE (exit code 2) where HF_ENDPOINT is no address
  */

@@ -38,7 +38,7 @@ export function requireClaims(
     const what = `not the file that ${WHO[from] ?? from} speaks of`;
     const got = `${algorithm} ${file.hashes[algorithm]} (${file.size} bytes) from ${shown(file.url)}`;
     if (o.accept === true && from !== 'user') {
-      o.onNote?.(`${where}: ${what}: ${algorithm} ${value} there, ${file.hashes[algorithm]} here; taken all the same`);
+      o.onNote?.(`${where}: ${what}: ${algorithm} ${value} there, ${file.hashes[algorithm]} here`);
       continue;
     }
     fail({

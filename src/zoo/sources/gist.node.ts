@@ -3,8 +3,8 @@ import { fail } from '../../core/errors.ts';
 import { gitHubAddress } from '../fetch/agent.node.ts';
 import { fetchBytes } from '../fetch/http.node.ts';
 import type { FetchOptions } from '../fetch/options.ts';
-import { parseJsonBytes } from '../strict-json.ts';
 import type { SourceFile } from '../types.ts';
+import { parseGist } from './hub-listing.ts';
 
 /** The answer holds the content of small files too. */
 const ANSWER_BYTES = 32 * 2 ** 20;
@@ -27,14 +27,6 @@ export async function listGist(
   }
   const from = `${gitHubAddress()}/gists/${id}${revision === undefined ? '' : `/${revision}`}`;
   const { bytes, url } = await fetchBytes(from, { ...o, limit: ANSWER_BYTES, accept: 'application/vnd.github+json' });
-  const json = parseJsonBytes(bytes, `${url.host}${url.pathname}`, { code: 'E_ANSWER' });
-  const newest = json.field('history').array({ min: 1 })[0].field('version');
-  const commit = revision ?? newest.string({ pattern: /^[0-9a-f]{40}$/, expected: 'a commit of 40 hex digits' });
-  const files: SourceFile[] = [];
-  for (const [path, node] of json.field('files').object()) {
-    const raw = node.field('raw_url');
-    const address = raw.string({ pattern: /^https?:\/\/[^/@]+\//, expected: 'an address' });
-    files.push({ path, size: node.field('size').integer({ min: 0 }), url: address, claims: [] });
-  }
-  return { commit, files };
+  const gist = parseGist(bytes, `${url.host}${url.pathname}`);
+  return { ...gist, commit: revision ?? gist.commit };
 }

@@ -7,12 +7,11 @@ import { fail } from '../../core/errors.ts';
 import { checkFilePath } from '../paths.ts';
 import { diskFailure, kindOf } from '../store/disk.node.ts';
 import type { SourceFile } from '../types.ts';
+import { GIT_NAMES } from './hub-listing.ts';
 import type { SourceSpec } from './spec.ts';
 
 const MAX_FILES = 100_000;
 const MAX_DEPTH = 64;
-/** At the top of a folder: what belongs to Git and not to the model. OMS signatures leave out the same (OMS v1.0, default ignored paths). */
-export const GIT_NAMES: readonly string[] = ['.git', '.gitignore', '.gitattributes', '.github'];
 
 /** Where on this machine a local source is. */
 export function localPath(spec: SourceSpec, base: string): string {

@@ -72,11 +72,7 @@ export const zooDiff = defineCommand({
         ? `${o.name}: its source offers something else than models.lock has`
         : `${o.name}: its source offers what models.lock has`,
       tables: change.changed ? [changeText(change)] : [],
-      notes: change.silent
-        ? [
-            'The address has no version, and its bytes changed behind it: nobody announced this. Ask the publisher before `secateur zoo update`.',
-          ]
-        : [],
+      notes: change.silent ? [`${silentText(change)}: ask the publisher before \`secateur zoo update\``] : [],
       json: change,
       exitCode: o.failOnChange && change.changed ? 3 : 0,
     };

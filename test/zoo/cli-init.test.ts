@@ -38,8 +38,8 @@ it('keeps models out of Git once, and only if that is wanted', async () => {
   for (const folder of [root, other]) mkdirSync(join(folder, '.git'));
   writeFileSync(join(root, '.gitignore'), 'dist');
   const { out } = await run('zoo', 'init', '--project', root);
-  expect(text(root, '.gitignore')).toBe('dist\n/models/\n');
-  expect(out).toContain('/models/ was added to .gitignore');
+  expect(text(root, '.gitignore')).toBe('dist\n/models/\n.secateur/\n');
+  expect(out).toContain('/models/ and .secateur/ stand in .gitignore now');
   mkdirSync(join(root, 'sub'));
   const below = await run('zoo', 'init', '--project', join(root, 'sub'));
   expect(below.out).toContain(`${root} is a project too; from here on commands in ${join(root, 'sub')} mean this one`);

@@ -1,0 +1,176 @@
+/** What the verbs print, and how they end: the words a person reads, the object a program reads, the exit code a job goes by. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sha256 } from '../../src/core/hash.ts';
+import { f32 } from '../../src/core/tensor.ts';
+import { GraphBuilder } from '../../src/onnx/builder.ts';
+import { writeModel } from '../../src/onnx/proto.ts';
+import { errorOf, run } from '../cli/in-process.ts';
+import { startServer, type TestServer } from './server.ts';
+
+function network(weight: number): Uint8Array {
+  const b = new GraphBuilder();
+  b.input('x', 'float32', ['batch', 2]);
+  b.output(b.op('MatMul', ['x', b.initializer('w', f32([weight, 2, 3, 4], [2, 2]))], {}, { name: 'y' }));
+  return writeModel(b.build());
+}
+const GOOD = network(1);
+const BAD = network(-1);
+
+const scratch = mkdtempSync(join(tmpdir(), 'secateur-cli-zoo-'));
+const cacheBefore = process.env.SECATEUR_CACHE;
+afterAll(() => {
+  if (cacheBefore === undefined) delete process.env.SECATEUR_CACHE;
+  else process.env.SECATEUR_CACHE = cacheBefore;
+  rmSync(scratch, { recursive: true });
+});
+
+let root: string;
+let server: TestServer;
+let count = 0;
+beforeEach(async () => {
+  root = join(scratch, `project-${++count}`);
+  mkdirSync(root);
+  process.env.SECATEUR_CACHE = join(scratch, `cache-${count}`);
+  server = await startServer();
+  server.put('/net.onnx', GOOD);
+});
+afterEach(() => server.close());
+
+const zoo = (...argv: string[]) => run('zoo', ...argv, '--project', root);
+const add = (...argv: string[]) => zoo('add', `${server.url}/net.onnx`, '--allow-http', ...argv);
+
+describe('zoo add', () => {
+  it('says what came and who vouches for it', async () => {
+    const { code, out, err } = await add();
+    expect(err).toContain(`note: no models.json here or in a folder above: one is made in ${root}`);
+    expect(out).toBe(
+      [
+        `added net: 1 file, ${GOOD.length} B, pinned on first use: nobody vouched for these bytes`,
+        '',
+        '  file       size  digest                   format  lint  published hashes',
+        `  net.onnx  ${GOOD.length} B  sha256:${sha256(GOOD).slice(0, 16)}  onnx    ok`,
+        '',
+        join(root, 'models/net'),
+        '',
+      ].join('\n'),
+    );
+    expect(code).toBe(0);
+  });
+
+  it('http is asked for', async () => {
+    const printed = await zoo('add', `${server.url}/net.onnx`);
+    expect(printed.code).not.toBe(0);
+    expect(errorOf(printed)).toMatch(/^error: E_HTTP .*Try .*--allow-http/s);
+  });
+
+  it('a hash from elsewhere: matching, differing, malformed', async () => {
+    expect((await add('--sha256', sha256(GOOD))).out).toContain('matches the hash that you gave; nobody signed it');
+    const wrong = await add('--sha256', sha256(BAD), '--name', 'other');
+    expect([wrong.code, errorOf(wrong).slice(0, 14)]).toEqual([3, 'error: E_CLAIM']);
+    expect(errorOf(await add('--sha256', 'abc', '--name', 'other'))).toBe(
+      'error: --sha256: not a SHA-256, expected 64 hex digits, as sha256sum prints them, got "abc".',
+    );
+    expect(errorOf(await add('--sha256', `x.onnx=${sha256(GOOD)}`, '--name', 'other'))).toBe(
+      'error: --sha256: names no file of other, expected HEX or net.onnx=HEX, got x.onnx.',
+    );
+  });
+
+  it('a key from outside of the project is copied into it', async () => {
+    const keys = join(scratch, `keys-${count}`);
+    mkdirSync(keys);
+    const key = join(keys, 'team.pem');
+    execFileSync('openssl', ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384', '-out', key], { stdio: 'pipe' });
+    execFileSync('openssl', ['pkey', '-in', key, '-pubout', '-out', join(keys, 'team.pub')], { stdio: 'pipe' });
+    const source = join(root, 'published');
+    mkdirSync(source);
+    writeFileSync(join(source, 'net.onnx'), GOOD);
+    expect((await run('zoo', 'sign', source, '--key', key)).code).toBe(0);
+    const { out, code, err } = await zoo('add', source, '--name', 'net', '--key', join(keys, 'team.pub'));
+    expect([code, err.includes('error')]).toEqual([0, false]);
+    expect(out).toMatch(/^added net: 1 file, \d+ B, signed by sha256:[0-9a-f]{64}\n/);
+    expect(out).toContain('A verified signature says who published these bytes. It does not say that the model has no backdoor');
+    const { policy } = JSON.parse(readFileSync(join(root, 'models.json'), 'utf8'));
+    expect(policy).toEqual([{ match: 'net', require: 'signature', keys: ['models.keys/team.pub'] }]);
+    expect((await zoo('verify')).code).toBe(0);
+  });
+
+  it('an identity without its issuer', async () => {
+    expect(errorOf(await add('--identity', 'ann@example.org'))).toBe(
+      'error: --identity: an identity counts only with who vouched for it, expected --identity and --issuer together.',
+    );
+  });
+});
+
+describe('zoo install, verify, diff, update, remove', () => {
+  beforeEach(async () => {
+    expect((await add()).code).toBe(0);
+  });
+
+  it('install says what it did', async () => {
+    expect((await zoo('install', '--frozen')).out).toBe(
+      '1 model as in models.lock, 0 of them installed now\n\n  net  as locked  pinned on first use: nobody vouched for these bytes\n',
+    );
+    rmSync(join(root, 'models'), { recursive: true });
+    expect(JSON.parse((await zoo('install', '--offline', '--json')).out)).toEqual({
+      models: [{ name: 'net', state: 'placed', folder: join(root, 'models/net'), integrity: 'pinned-on-first-use' }],
+      orphans: [],
+    });
+  });
+
+  it('verify ends with 3 where a byte differs', async () => {
+    expect((await zoo('verify')).out).toBe(
+      `1 model as in models.lock, ${GOOD.length} B read\n\nnet: ok, pinned on first use: nobody vouched for these bytes\n`,
+    );
+    writeFileSync(join(root, 'models/net/net.onnx'), BAD);
+    const { code, out } = await zoo('verify');
+    expect(code).toBe(3);
+    expect(out).toBe(
+      [
+        `1 of 1 model NOT as they should be, ${BAD.length} B read`,
+        '',
+        'net: NOT ok, pinned on first use: nobody vouched for these bytes',
+        `  changed  net.onnx has other bytes: sha256:${sha256(BAD)}, locked is sha256:${sha256(GOOD)}`,
+        '',
+      ].join('\n'),
+    );
+    const json = JSON.parse((await zoo('verify', 'net', '--json')).out);
+    expect(json).toMatchObject({ ok: false, models: [{ name: 'net', files: { changed: [{ path: 'net.onnx' }] } }] });
+  });
+
+  it('a swap behind the address: install refuses, diff explains, update takes it with a word', async () => {
+    server.put('/net.onnx', BAD);
+    rmSync(join(root, 'models'), { recursive: true });
+    process.env.SECATEUR_CACHE = join(scratch, `fresh-${count}`);
+    const refused = await zoo('install', '--frozen', '--allow-http');
+    expect(refused.code).toBe(3);
+    expect(errorOf(refused)).toMatch(/^error: E_INTEGRITY net: net.onnx/);
+    const { code, out } = await zoo('diff', 'net', '--allow-http', '--fail-on-change');
+    expect(code).toBe(3);
+    expect(out).toContain('net: its source offers something else than models.lock has');
+    expect(out).toContain('net: its address has no version, and the bytes behind it changed without a word');
+    const updated = await zoo('update', '--allow-http');
+    expect(updated.out).toContain('1 of 1 model updated');
+    expect(updated.out).toContain('net: its address has no version, and the bytes behind it changed without a word');
+    expect((await zoo('diff', 'net', '--allow-http')).out).toBe('net: its source offers what models.lock has\n');
+    expect((await zoo('update', '--allow-http')).out).toBe('1 model looked at, none changed\n');
+  });
+
+  it('remove', async () => {
+    expect((await zoo('remove', 'net')).out).toBe('removed net: 1 file deleted\n');
+    expect(errorOf(await zoo('remove', 'net'))).toBe(
+      'error: E_NAME net: no model of that name, expected a model in models.json; there is none yet.',
+    );
+  });
+
+  it('no project', async () => {
+    const empty = join(scratch, `empty-${count}`);
+    mkdirSync(empty);
+    expect(errorOf(await run('zoo', 'verify', '--project', empty))).toBe(
+      `error: ${empty}: no models.json here or in a folder above. Try \`secateur zoo init\` to make one, or --project DIR.`,
+    );
+  });
+});

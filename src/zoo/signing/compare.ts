@@ -104,14 +104,15 @@ export function compareFiles(
     const hint = '--ignore PATH for what you put there yourself, or --ignore-unsigned';
     steps.refuse({ code: 'E_SIG_EXTRA', what, expected: 'signed files only', got: `${extra.length} more`, hint });
   }
-  return { ignored: bySigner, extra, notInstalled: o.subset ? missing : [], warnings: warningsOf(statement, bySigner, left, empty) };
+  const ignored = bySigner.filter((entry) => left.some((name) => isUnder(name, entry)));
+  return { ignored, extra, notInstalled: o.subset ? missing : [], warnings: warningsOf(statement, ignored, left, empty) };
 }
 
-function warningsOf(statement: ModelStatement, bySigner: readonly string[], left: readonly string[], empty: readonly string[]): string[] {
+function warningsOf(statement: ModelStatement, ignored: readonly string[], left: readonly string[], empty: readonly string[]): string[] {
   const warnings: string[] = [];
   if (left.length > 0) {
     const files = count(left.length, 'FILE HERE IS', 'FILES HERE ARE');
-    warnings.push(`${files} NOT COVERED BY THE SIGNATURE, because the signer left out ${some(bySigner)}: ${some(left)}`);
+    warnings.push(`${files} NOT COVERED BY THE SIGNATURE, because the signer left out ${some(ignored)}: ${some(left)}`);
   }
   const useless = (statement.ignorePaths ?? []).filter((text) => ignoreEntries([text]).length === 0);
   if (useless.length > 0) warnings.push(`the signer left out paths that are not within the model, which is of no effect: ${some(useless)}`);

@@ -1,11 +1,14 @@
 /** Keyless signatures: a certificate of minutes, issued to an identity, and a log that says when it was used. Checked without a network. */
 import { bundleFromJSON } from '@sigstore/bundle';
-import { toSignedEntity, Verifier } from '@sigstore/verify';
+import { type TrustMaterial, toSignedEntity, Verifier } from '@sigstore/verify';
 import type { ParsedBundle } from './bundle.ts';
 import type { Steps } from './steps.ts';
 import { PUBLIC_GOOD_ROOT } from './trusted-root.ts';
 import { readTrustedRoot } from './trusted-root-read.node.ts';
 import type { SigningTrust } from './types.ts';
+
+/** Read once: a policy checks many models. */
+let publicGood: TrustMaterial | undefined;
 
 type SigstoreTrust = Extract<SigningTrust, { method: 'sigstore' }>;
 
@@ -18,7 +21,8 @@ type SigstoreTrust = Extract<SigningTrust, { method: 'sigstore' }>;
  */
 export function verifyKeyless(bundle: ParsedBundle, trust: SigstoreTrust, steps: Steps): string {
   const own = trust.trustedRoot !== undefined;
-  const material = readTrustedRoot(trust.trustedRoot ?? PUBLIC_GOOD_ROOT, own ? 'trusted root' : 'built-in trusted root');
+  publicGood ??= readTrustedRoot(PUBLIC_GOOD_ROOT, 'built-in trusted root');
+  const material = trust.trustedRoot === undefined ? publicGood : readTrustedRoot(trust.trustedRoot, 'trusted root');
   let identity: { subjectAlternativeName?: string; extensions?: { issuer?: string } } | undefined;
   try {
     const read = bundleFromJSON(bundle.plain());

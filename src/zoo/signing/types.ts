@@ -32,7 +32,7 @@ export interface Verification {
   readonly files: number;
   /** Entries of the statement: as many as files, or more where byte ranges are listed. */
   readonly resources: number;
-  /** Paths that the SIGNER left out, apart from Git's own and the signature file: whatever lies there is not covered. */
+  /** Paths that the SIGNER chose to leave out and at which something lies here, which is not covered then. */
   readonly ignored: readonly string[];
   /** Files that are there and not signed; only where the caller allowed such. */
   readonly extra: readonly string[];

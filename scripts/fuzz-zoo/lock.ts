@@ -8,6 +8,7 @@ import {
   CLAIM_ALGORITHMS,
   FORMATS,
   INTEGRITIES,
+  type Lock,
   type LockedFile,
   type LockedModel,
   type LockedSignature,
@@ -45,21 +46,24 @@ function model(files: readonly LockedFile[], over: Partial<LockedModel>): Locked
   return { source: 'https://example.com/a', resolved: 'unversioned', files, ...computed, lintRules: '2026-11', ...over };
 }
 
+/** Three locks: empty, one model, all that a lock can hold. */
+export function sampleLocks(): Lock[] {
+  const hub = model(FILES.slice(0, 1), {
+    source: 'hf:o/r',
+    requested: 'main',
+    resolved: `commit:${'01'.repeat(20)}`,
+    include: ['onnx/**'],
+  });
+  const signed = model(FILES.slice(2), { source: 'path:nets/a', signature: SIGNATURE });
+  const one = withModel(emptyLock(), 'resnet50', hub);
+  const two = withModel(one, 'bvlc/caffenet', model(FILES, { source: `caffe:gist/${'ab'.repeat(10)}` }));
+  return [emptyLock(), one, withModel(two, 'team/a', signed)];
+}
+
 export const target: FuzzTarget = {
   name: 'lock',
   seeds() {
-    const hub = model(FILES.slice(0, 1), {
-      source: 'hf:o/r',
-      requested: 'main',
-      resolved: `commit:${'01'.repeat(20)}`,
-      include: ['onnx/**'],
-    });
-    const signed = model(FILES.slice(2), { source: 'path:nets/a', signature: SIGNATURE });
-    let all = withModel(emptyLock(), 'resnet50', hub);
-    const one = all;
-    all = withModel(all, 'bvlc/caffenet', model(FILES, { source: `caffe:gist/${'ab'.repeat(10)}` }));
-    all = withModel(all, 'team/a', signed);
-    const texts = [emptyLock(), one, all].map(writeLock);
+    const texts = sampleLocks().map(writeLock);
     // Without blanks every change hits something.
     return [...texts, ...texts.map((text) => JSON.stringify(JSON.parse(text)))].map((text) => new TextEncoder().encode(text));
   },

@@ -60,7 +60,7 @@ function unknownName(text: string, name: string, { root, manifest, lock }: Proje
       : names.length === 0
         ? 'the path of an .onnx file, or secateur zoo add'
         : `the path of an .onnx file, or one of ${listed}`;
-  return fail({ where: text, what: `no such file, and no model of that name in ${join(root, 'models.lock')}`, hint });
+  return fail({ code: 'E_NAME', where: text, what: `no such file, and no model of that name in ${join(root, 'models.lock')}`, hint });
 }
 
 function chooseFile(name: string, { files }: LockedModel, path: string | undefined): LockedFile {

@@ -17,6 +17,7 @@ import { defineCommand } from './command.node.ts';
 import { version } from './run.node.ts';
 
 import { projectFields, projectRoot } from './zoo-project.node.ts';
+import { counted } from './zoo-words.node.ts';
 
 export const zooSbom = defineCommand({
   name: 'zoo sbom',
@@ -66,7 +67,7 @@ export const zooSbom = defineCommand({
     if (o.out === undefined) return { line: '', text, json: bom };
     await writeWhole(o.out, text);
     const files = [...models.values()].reduce((n, m) => n + m.files.length, 0);
-    return { line: `CycloneDX 1.6: ${models.size} models, ${files} files`, json: bom, written: o.out };
+    return { line: `CycloneDX 1.6: ${counted(models.size, 'model')}, ${counted(files, 'file')}`, json: bom, written: o.out };
   },
 });
 

@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { fail, SecateurError } from '../core/errors.ts';
+import { fail } from '../core/errors.ts';
+import { diskFailure } from './store/disk.node.ts';
 import type { LockedFile } from './types.ts';
 
 /** Without waiting (a FIFO would block for ever) and without following a link in the last part of the path. */
@@ -18,15 +19,22 @@ const CHUNK = 2 ** 20;
 
 /**
  * The bytes of one file of the model `name`, installed in `folder`, which are those of the lock.
- * @throws SecateurError E_INTEGRITY (exit code 3) where the file has other bytes, is missing or is no plain file; without a code where the
- *   disk does not let it be read, or it has more than 4 GiB
+ * @throws SecateurError E_INTEGRITY (exit code 3) where the file has other bytes, is missing or is no plain file; E_DISK
+ *   where the disk does not let it be read, E_FILE_SIZE where it has more than 4 GiB
  */
 export function readLockedFile(name: string, folder: string, locked: LockedFile): Uint8Array {
   const where = `${name}: ${locked.path}`;
   const path = join(folder, locked.path);
   if (locked.size > MAX_BYTES) {
     const hint = `the path ${path} instead of the name, after \`secateur zoo verify ${name}\``;
-    return fail({ where, what: 'too large to be read at once', expected: 'at most 4 GiB', got: `${locked.size} bytes`, hint });
+    return fail({
+      code: 'E_FILE_SIZE',
+      where,
+      what: 'too large to be read at once',
+      expected: 'at most 4 GiB',
+      got: `${locked.size} bytes`,
+      hint,
+    });
   }
   const expected = `${locked.digest}, ${locked.size} bytes`;
   const differs = (got: string): never =>
@@ -45,7 +53,7 @@ export function readLockedFile(name: string, folder: string, locked: LockedFile)
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ELOOP') return differs('a symbolic link');
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') return fail({ where, what: 'cannot be read', got: `${code} for ${path}`, cause });
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') return diskFailure(cause, path, 'cannot be read');
     return fail({
       code: 'E_INTEGRITY',
       where,
@@ -71,8 +79,7 @@ export function readLockedFile(name: string, folder: string, locked: LockedFile)
     if (got !== locked.digest) return differs(`${got}, ${stat.size} bytes`);
     return bytes;
   } catch (cause) {
-    if (cause instanceof SecateurError) throw cause;
-    return fail({ where, what: 'cannot be read', got: `${(cause as NodeJS.ErrnoException).code ?? cause} for ${path}`, cause });
+    return diskFailure(cause, path, 'cannot be read');
   } finally {
     closeSync(handle);
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Result } from '../../src/evaluate/result.ts';
 import { hashModel, loadModel } from '../../src/onnx/file.node.ts';
+import { appendAttestation } from '../../src/zoo/attest/attestations.node.ts';
 import { coverageOf, readStatement } from '../../src/zoo/attest/covers.ts';
 import { verdictOf } from '../../src/zoo/attest/outcome.ts';
 import { testStatement } from '../../src/zoo/attest/statement.ts';
@@ -263,6 +264,19 @@ it('a network with its weights in another file is known by the digest over both,
   expect(JSON.parse(beside.out)).toMatchObject({ tested: { role: 'input', path: 'onnx/model.onnx' } });
 });
 
+it('many at once are all there and whole', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'secateur-many-')), 'net.attestations.jsonl');
+  const statement = (i: number) => new TextEncoder().encode(JSON.stringify({ i, text: 'x'.repeat(20_000) }));
+  const all = Array.from({ length: 30 }, (_, i) => i);
+  await Promise.all(all.map((i) => appendAttestation(path, statement(i), { key: me.private })));
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+  const found = lines.map((line) => {
+    const { dsseEnvelope } = JSON.parse(line) as { dsseEnvelope: { payload: string } };
+    return (JSON.parse(Buffer.from(dsseEnvelope.payload, 'base64').toString()) as { i: number }).i;
+  });
+  expect(found.sort((a, b) => a - b)).toEqual(all);
+});
+
 describe('a result that is not about these bytes is refused', () => {
   it('with what it is about', async () => {
     const root = project();
@@ -407,7 +421,7 @@ describe('flags', () => {
 
   it('a model that is not there, with the nearest name', async () => {
     expect(errorOf(await run('zoo', 'attest', 'team/nets', '--project', project(), '--result', 'x'))).toBe(
-      'error: team/nets: no such file or folder, and no model of that name in models.lock, expected a model by its name in models.lock, its folder or its file. Try "team/net".',
+      'error: E_NAME team/nets: no such file or folder, and no model of that name in models.lock, expected a model by its name in models.lock, its folder or its file. Try "team/net".',
     );
   });
 });

@@ -84,10 +84,12 @@ describe('a name', () => {
   it('that is close to one is told so; a file of that path comes first; a folder does not', async () => {
     const near = await inside(project, 'diff', 'nets', 'net');
     expect(near.code).toBe(1);
-    expect(errorOf(near)).toBe(`error: nets: no such file, and no model of that name in ${join(project, 'models.lock')}. Try "net".`);
+    expect(errorOf(near)).toBe(
+      `error: E_NAME nets: no such file, and no model of that name in ${join(project, 'models.lock')}. Try "net".`,
+    );
     const far = await inside(project, 'diff', 'something/else.onnx', 'net');
     expect(errorOf(far)).toBe(
-      `error: something/else.onnx: no such file, and no model of that name in ${join(project, 'models.lock')}. Try the path of an .onnx file, or one of net, team/other, text, variants.`,
+      `error: E_NAME something/else.onnx: no such file, and no model of that name in ${join(project, 'models.lock')}. Try the path of an .onnx file, or one of net, team/other, text, variants.`,
     );
     put(project, { 'files/net': onnx(7), 'folders/net/x': '' });
     const file = await inside(join(project, 'files'), 'diff', 'net', 'net#model.onnx', '--json');

@@ -47,7 +47,14 @@ export async function attestedModel(text: string, root: string | undefined, sign
   const close = nearest(text, names);
   const what = project === undefined ? 'no such file or folder' : 'no such file or folder, and no model of that name in models.lock';
   const hint = close === undefined ? undefined : `"${close}"`;
-  return fail({ where: text, what, expected: 'a model by its name in models.lock, its folder or its file', hint, exitCode: 2 });
+  return fail({
+    code: 'E_NAME',
+    where: text,
+    what,
+    expected: 'a model by its name in models.lock, its folder or its file',
+    hint,
+    exitCode: 2,
+  });
 }
 
 /** Undefined also for what cannot be a path, such as a text with a NUL. */

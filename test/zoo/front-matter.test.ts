@@ -218,8 +218,8 @@ describe('against a YAML parser', () => {
           expect(ours.get(key)?.text).toBe(empty ? undefined : theirs[key]);
         }
       }),
-      { numRuns: 1500, seed: 3 },
+      { numRuns: 400, seed: 3 },
     );
-    expect(read).toBeGreaterThan(1000);
+    expect(read).toBeGreaterThan(250);
   });
 });

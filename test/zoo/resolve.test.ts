@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fetchFile } from '../../src/zoo/fetch/download.node.ts';
+import { nextPage } from '../../src/zoo/sources/hub-listing.ts';
 import { sourceFileOf } from '../../src/zoo/sources/locate.node.ts';
 import { type ResolveOptions, resolveSource } from '../../src/zoo/sources/resolve.node.ts';
 import { parseSource } from '../../src/zoo/sources/spec.ts';
@@ -108,6 +109,16 @@ describe('a model of the hub', () => {
     expect((await resolve('hf:o/n')).files.map((file) => file.path)).toEqual(['a']);
     expect(other.requests).toEqual([]);
     await other.close();
+  });
+
+  it('is followed to a next page on its own host, whatever the link says', () => {
+    const from = new URL('https://hub.example/api/models/o/n/tree/x');
+    const next = (target: string): string | undefined => nextPage(`<${target}>; rel="next"`, from);
+    expect(next('https://evil.example/a?b=c')).toBe('https://hub.example/a?b=c');
+    expect(next('?cursor=2')).toBe('https://hub.example/api/models/o/n/tree/x?cursor=2');
+    expect(new URL(next('https://evil.example//evil.example/a')!).host).toBe('hub.example');
+    for (const target of ['x:.evil.example/a', 'data:@evil.example', 'file:///etc', 'https://[']) expect(next(target)).toBeUndefined();
+    expect(nextPage('<https://hub.example/a>; rel="prev"', from)).toBeUndefined();
   });
 
   it('whose listing has no end is refused', async () => {

@@ -114,9 +114,9 @@ describe('parseSource', () => {
         expect(formatSource(parseSource(written))).toBe(written);
         expect(parseSource(written)).toEqual(spec);
       }),
-      { numRuns: 2000, seed: 7 },
+      { numRuns: 500, seed: 7 },
     );
-    expect(read).toBeGreaterThan(300);
+    expect(read).toBeGreaterThan(80);
   });
 });
 

@@ -213,6 +213,7 @@ class Download {
       const length = answer.status === 416 ? 0 : lengthOf(headers['content-length']);
       const total = length === undefined ? undefined : at + length;
       this.#checkTotal(total, from, headers['content-type']);
+      await this.#part.requireRoom(length ?? 0);
       handle ??= await this.#part.start(originOf(this.#url, headers, total));
       const shown = this.#wanted ?? total;
       const report = (): void => this.#o.onProgress?.(at, shown, this.#file.path);
@@ -294,7 +295,7 @@ function misfit({ size, origin }: Begun, { status, headers }: Answer): string | 
 const strong = (etag: string | undefined): string | undefined => (etag?.startsWith('"') === true ? etag : undefined);
 
 const lengthOf = (text: string | undefined): number | undefined =>
-  text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+  text !== undefined && /^\d{1,30}$/.test(text) ? Number(text) : undefined;
 
 /** What is written down beside the part, to know later answers by. */
 function originOf(url: string, headers: Answer['headers'], total: number | undefined): Origin {

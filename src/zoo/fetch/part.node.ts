@@ -1,5 +1,7 @@
 /** A download that may have been begun before: the bytes on disk, and what is known about the answer that they came with. */
-import { type FileHandle, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fail } from '../../core/errors.ts';
 import { diskFailure, ifThere } from '../store/disk.node.ts';
 import { type Digester, pieces } from '../store/hash.node.ts';
 
@@ -29,6 +31,23 @@ export class Part {
     if (size === 0) return undefined;
     const origin = originIn(await readFile(this.#notes, 'utf8').catch(() => ''));
     return origin?.url === url ? { size, origin } : undefined;
+  }
+
+  /** Throws E_DISK where so many bytes more cannot lie on the disk: better now than after an hour. */
+  async requireRoom(more: number): Promise<void> {
+    const disk = await statfs(dirname(this.path)).catch(() => undefined);
+    // Some network disks answer with 0 for all.
+    if (disk === undefined || disk.blocks === 0) return;
+    const free = disk.bavail * disk.bsize;
+    if (more <= free) return;
+    fail({
+      code: 'E_DISK',
+      where: dirname(this.path),
+      what: 'there is not enough room on the disk',
+      expected: `${more} bytes`,
+      got: `${free} bytes`,
+      hint: 'SECATEUR_CACHE=... for a cache on another disk; nothing was fetched',
+    });
   }
 
   /** Opens it empty, and writes down what the bytes that are coming belong to. Notes first: bytes without notes are never gone on from. */

@@ -61,8 +61,9 @@ function fileOf(entry: JsonNode, repo: string, commit: string): SourceFile | und
 export function nextPage(link: string | undefined, from: URL): string | undefined {
   const target = /<([^<>]{1,4096})>\s*;\s*rel="?next"?/i.exec(link ?? '')?.[1];
   if (target === undefined || !URL.canParse(target, from)) return undefined;
-  const { pathname, search } = new URL(target, from);
-  return `${from.origin}${pathname}${search}`;
+  const { protocol, pathname, search } = new URL(target, from);
+  // The path of another kind of address need not begin with a slash, and would then become part of the host's name.
+  return /^https?:$/.test(protocol) ? `${from.origin}${pathname}${search}` : undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Tiles, words and pictures of `reproduce zoo`. */
 import { imageAt } from '../../data/make.ts';
+import { bytes } from '../../report/format.ts';
 import type { ReportMedia, Verdict } from '../../report/media.ts';
 import { pictureOf } from '../../report/media.ts';
 import type { Practice } from '../../report/supply-chain-media.ts';
@@ -31,7 +32,7 @@ export async function zooMedia(story: ZooStory, networks: ZooNetworks, data: Rec
           'are each what could come after day 1, not one after the other.',
       ],
       'supply-practices': [
-        `What a user with a lock commits is small: models.lock has ${story.lockBytes} bytes here, for a network of ${story.honest.bytes}.`,
+        `What a user with a lock commits is small: here ${bytes(story.lockBytes)} of models.lock for a network of ${bytes(story.honest.bytes)}.`,
       ],
     },
     data: [

@@ -148,7 +148,7 @@ export const USERS: readonly User[] = [
     does: 'Has a lock of day 1 and asks every night whether the address still gives the same.',
     has: 'a lock and the model of day 1',
     costs: 'A download a night, where the address has no version.',
-    misses: 'Nothing that changes after the lock; it takes nothing either.',
+    misses: 'What was wrong already when the lock was made. And it only tells: somebody has to listen.',
     installed: true,
     failure: 'is told that it changed',
     run: async (world) => {

@@ -483,10 +483,10 @@ describe('an interruption', () => {
 describe('a disk', () => {
   it('without room for the file is told before the first byte', async () => {
     server.put('/net', BODY);
-    server.always('/net', { length: 2 ** 60 });
+    server.always('/net', { length: 2 ** 52 });
     const says = await told(() => get(fileAt('/net'), { maxBytes: 2 ** 62 }));
     expect(says.replace(/got \d+ bytes/, 'got N bytes')).toBe(
-      `1 E_DISK ${join(cache.root, 'parts')}: there is not enough room on the disk, expected 1152921504606846976 bytes, got N bytes. Try SECATEUR_CACHE=... for a cache on another disk; nothing was fetched.`,
+      `1 E_DISK ${join(cache.root, 'parts')}: there is not enough room on the disk, expected 4503599627370496 bytes, got N bytes. Try SECATEUR_CACHE=... for a cache on another disk; nothing was fetched.`,
     );
     expect(leftParts()).toEqual([]);
   });

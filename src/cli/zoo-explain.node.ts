@@ -1,7 +1,11 @@
 /** `secateur zoo explain`: what a signature covers, and what it does not. */
 import { basename } from 'node:path';
 import { z } from 'zod';
+import { readStatement, type StatementFacts } from '../zoo/attest/covers.ts';
+import { TEST_RESULT_TYPE } from '../zoo/attest/statement.ts';
+import { parseBundle } from '../zoo/signing/bundle.ts';
 import { type BundleDescription, type CertificateClaim, describeBundle } from '../zoo/signing/describe.node.ts';
+import { Steps } from '../zoo/signing/steps.ts';
 import { defineCommand } from './command.node.ts';
 import { columns } from './output.node.ts';
 import { readSigningFile } from './zoo-signing.node.ts';
@@ -28,7 +32,7 @@ export const zooExplain = defineCommand({
   async run(_context, o) {
     const bytes = await readSigningFile(o.bundle, 'BUNDLE');
     const parts = o.bundle.endsWith('.jsonl') ? linesOf(bytes) : [bytes];
-    const found = parts.map((part, i) => describeBundle(part, parts.length === 1 ? o.bundle : `${o.bundle}:${i + 1}`));
+    const found = parts.map((part, i) => described(part, parts.length === 1 ? o.bundle : `${o.bundle}:${i + 1}`));
     const faults = found.filter(({ refusal }) => refusal !== undefined);
     const what = found.length === 1 ? `a bundle signed by ${signerWords(found[0])}` : `${counted(found.length, 'bundle')}`;
     return {
@@ -42,6 +46,15 @@ export const zooExplain = defineCommand({
     };
   },
 });
+
+type Described = BundleDescription & { readonly test?: StatementFacts['test'] };
+
+/** With the result of the test, where the bundle is an attestation of one. */
+function described(bytes: Uint8Array, where: string): Described {
+  const found = describeBundle(bytes, where);
+  if (found.predicateType !== TEST_RESULT_TYPE) return found;
+  return { ...found, test: readStatement(parseBundle(bytes, new Steps(where)).payload, `${where} (payload)`).test };
+}
 
 /** Lines that hold something. */
 function linesOf(bytes: Uint8Array): Uint8Array[] {
@@ -62,7 +75,7 @@ function signerWords({ method, key, certificates }: BundleDescription): string {
   return `${leaf.identity ?? 'an identity it does not name'}, for whom ${leaf.identityIssuer ?? 'nobody'} vouched`;
 }
 
-function sections(d: BundleDescription, file: string, limit: number, prefix: string): string[] {
+function sections(d: Described, file: string, limit: number, prefix: string): string[] {
   const { statement } = d;
   const facts = [
     [
@@ -83,6 +96,7 @@ function sections(d: BundleDescription, file: string, limit: number, prefix: str
           .join(', ') || 'nothing'
       }`,
     ],
+    ...testFacts(d.test),
     ...(statement === undefined ? [] : [['digest', `${statement.root} over all files; it does not bind their names, the list below does`]]),
     ...(statement === undefined
       ? []
@@ -98,6 +112,22 @@ function sections(d: BundleDescription, file: string, limit: number, prefix: str
     if (statement.warnings.length > 0) out.push(['odd about it', ...indent(statement.warnings)].join('\n'));
   }
   return out;
+}
+
+function testFacts(test: StatementFacts['test']): string[][] {
+  if (test === undefined) return [];
+  const named = (names: readonly string[]): string =>
+    `${names.slice(0, 5).join('; ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
+  const lists = [
+    ['passed', test.passed],
+    ['warned', test.warned],
+    ['failed', test.failed],
+  ] as const;
+  return [
+    ['result', test.result],
+    ...lists.filter(([, names]) => names.length > 0).map(([word, names]) => [word, named(names)]),
+    ...(test.command === undefined ? [] : [['by', test.command]]),
+  ];
 }
 
 const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);

@@ -303,6 +303,14 @@ describe('files beside the statement', () => {
     );
   });
 
+  it('a path to leave out that is none is told, not passed over', async () => {
+    expect(await refusal(() => check(statement(files), files, { ignore: ['../x'] }))).toEqual({
+      code: 'E_SIG_IGNORE',
+      exit: 2,
+      text: 'E_SIG_IGNORE --ignore: not a path within the model, expected a relative path without .., patterns are not read, got "../x".',
+    });
+  });
+
   it('parts of a model: what is here must be signed, what is not here is listed', async () => {
     const found = check(statement(files), [files[0]], { subset: true });
     expect(found.notInstalled).toEqual(['readme.md']);

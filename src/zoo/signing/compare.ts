@@ -1,4 +1,5 @@
 /** Are the files that are there the files that were signed? */
+import { fail } from '../../core/errors.ts';
 import { ignoreEntry, isUnder } from './names.ts';
 import type { Steps } from './steps.ts';
 import { GIT_PATHS, type ModelStatement, type VerifyOptions } from './types.ts';
@@ -59,6 +60,23 @@ export function ignoreEntries(texts: readonly string[] | undefined): string[] {
 }
 
 /**
+ * Paths that the user leaves out. A slip in one must not go unnoticed: what it names would be refused as unsigned, or worse, not be.
+ * @throws SecateurError `E_SIG_IGNORE`, exit code 2
+ */
+export const userEntries = (texts: readonly string[] | undefined): string[] =>
+  (texts ?? []).map((text) => ignoreEntry(text) ?? refuseIgnore(text));
+
+const refuseIgnore = (text: string): never =>
+  fail({
+    code: 'E_SIG_IGNORE',
+    where: '--ignore',
+    what: 'not a path within the model',
+    expected: 'a relative path without .., patterns are not read',
+    got: JSON.stringify(text),
+    exitCode: 2,
+  });
+
+/**
  * Compares, and refuses what differs: changed files first, then missing ones, then files that nobody signed; each message names the
  * others too.
  * @param isBundle whether a file that is there is the signature itself
@@ -72,7 +90,7 @@ export function compareFiles(
   isBundle: (name: string) => boolean,
 ): Compared {
   const signed = signedFiles(statement);
-  const byUser = ignoreEntries(o.ignore);
+  const byUser = userEntries(o.ignore);
   const bySigner = ignoreEntries(statement.ignorePaths).filter(
     (entry) => !(GIT_PATHS as readonly string[]).includes(entry) && !isBundle(entry),
   );

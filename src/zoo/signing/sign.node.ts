@@ -6,8 +6,9 @@ import { writeFileAtomic } from '../project.node.ts';
 import type { Sha256, SigningMethod } from '../types.ts';
 import { parseBundle } from './bundle.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { userEntries } from './compare.ts';
 import { hashAs, type ReadOptions } from './hash-resource.node.ts';
-import { caseless, composed, ignoreEntry, twins, wrongName } from './names.ts';
+import { caseless, composed, twins, wrongName } from './names.ts';
 import { inOrder, rootOf } from './resource-order.ts';
 import { type SigningKey, signEnvelope } from './sign-envelope.node.ts';
 import { Steps } from './steps.ts';
@@ -44,7 +45,7 @@ export interface SignedModel {
  */
 export async function signModel(path: string, o: SignOptions): Promise<SignedModel> {
   const no: Parameters<typeof walkModel>[1]['refuse'] = (parts) => fail({ exitCode: 1, ...parts, where: path });
-  const ignore = (o.ignore ?? []).map((text) => ignoreEntry(text) ?? refuseIgnore(text));
+  const ignore = userEntries(o.ignore);
   await checkOutput(o.output);
   const info = await stat(path).catch((cause: NodeJS.ErrnoException) =>
     no({ code: 'E_SIG_FILE', what: 'cannot be read', expected: 'a folder or a file', got: cause.code, cause }),
@@ -94,16 +95,6 @@ export async function signModel(path: string, o: SignOptions): Promise<SignedMod
   if (folded !== undefined) warnings.push(`${folded.join(' and ')} differ in case only: some disks hold only one of them`);
   return { bundle, root, resources: resources.length, method, signer, warnings };
 }
-
-const refuseIgnore = (text: string): never =>
-  fail({
-    code: 'E_SIG_IGNORE',
-    where: '--ignore',
-    what: 'not a path within the model',
-    expected: 'a relative path without .., patterns are not read',
-    got: JSON.stringify(text),
-    exitCode: 2,
-  });
 
 async function toldOfIgnored(path: string, entry: string): Promise<string> {
   const there = await stat(join(path, entry)).catch(() => undefined);

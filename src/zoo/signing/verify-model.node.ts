@@ -1,5 +1,5 @@
 /** Checks a signature against the files of a model on disk, which are hashed as the statement asks. */
-import { ignoreEntries, resolveSingle, signedFiles } from './compare.ts';
+import { ignoreEntries, resolveSingle, signedFiles, userEntries } from './compare.ts';
 import { hashAs, type ReadOptions } from './hash-resource.node.ts';
 import { isUnder } from './names.ts';
 import { parseStatement } from './statement.ts';
@@ -38,10 +38,11 @@ export async function verifyModel(
   const signed = verifyEnvelope(bundleBytes, trust, o);
   const statement = parseStatement(signed.payload, signed.steps, o.legacy);
   const needed = neededPaths(statement);
-  const mayBeOdd = ignoreEntries([...(o.ignore ?? []), ...(statement.ignorePaths ?? [])]);
+  const byUser = userEntries(o.ignore);
+  const mayBeOdd = [...byUser, ...ignoreEntries(statement.ignorePaths)];
   const files = await walkModel(path, {
     // Git's own and what the user leaves out need not even be looked at, unless something there is signed.
-    skip: [...GIT_PATHS, ...ignoreEntries(o.ignore)].filter((entry) => !needed.has(entry)),
+    skip: [...GIT_PATHS, ...byUser].filter((entry) => !needed.has(entry)),
     links: o.followLinks ? 'anywhere' : statement.allowSymlinks ? 'inside' : 'refuse',
     lenient: (name) => !needed.has(name) && (o.ignoreUnsigned === true || mayBeOdd.some((entry) => isUnder(name, entry))),
     refuse: (parts) => signed.steps.refuse(parts),
@@ -72,7 +73,7 @@ async function verifyFound(
   o: VerifyOptions & ReadOptions,
 ): Promise<Verification> {
   const own = await bundlesAmong(files, bundleBytes);
-  const byUser = ignoreEntries(o.ignore);
+  const byUser = userEntries(o.ignore);
   const candidates = files.map(({ name }) => name).filter((name) => !own.has(name) && !byUser.some((entry) => isUnder(name, entry)));
   const statement = resolveSingle(read, candidates, signed.steps);
   const wanted = signedFiles(statement);

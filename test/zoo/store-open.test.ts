@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openVerified, readVerified } from '../../src/zoo/store/open-verified.node.ts';
@@ -31,6 +32,14 @@ describe('openVerified', () => {
     await expect(handle.write('evil')).rejects.toThrow('EBADF');
     expect(await handle.readFile('utf8')).toBe('one');
     await handle.close();
+  });
+
+  it('works in a project that cannot be written to', async () => {
+    put(join(project, '.secateur'), 'a file where the folder would be');
+    const { handle } = await openVerified('single', { project });
+    expect(await handle.readFile('utf8')).toBe('one');
+    await handle.close();
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('open-'))).toEqual([]);
   });
 
   it('refuses other bytes, another size, a link, a folder, nothing', async () => {

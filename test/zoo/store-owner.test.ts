@@ -126,12 +126,18 @@ describe('one owner at a time', () => {
     clock.mockImplementation(() => now);
     const told: string[] = [];
     const waiting = own(path, { onWait: (says) => told.push(says) });
-    await sleep(100);
+    // Each look asks the clock once.
+    const looks = async (): Promise<void> => {
+      const before = clock.mock.calls.length;
+      await vi.waitFor(() => expect(clock.mock.calls.length).toBeGreaterThan(before + 1), { timeout: 20_000 });
+    };
+    await looks();
     now += 59_000;
     utimesSync(path, 2, 2);
-    await sleep(350);
+    await looks();
     now += 59_000;
-    expect(await Promise.race([waiting, sleep(350).then(() => 'waits')])).toBe('waits');
+    await looks();
+    expect(await Promise.race([waiting, sleep(1).then(() => 'waits')])).toBe('waits');
     now += 2000;
     await (await waiting)();
     expect(told).toEqual([`waiting for process 1 on not-${hostname()}`]);
@@ -148,7 +154,7 @@ describe('one owner at a time', () => {
       clock.mockImplementation(() => now);
       const told: string[] = [];
       const waiting = own(path, { onWait: (says) => told.push(says) });
-      await sleep(60);
+      await vi.waitFor(() => expect(clock).toHaveBeenCalled(), { timeout: 20_000 });
       now += 61_000;
       await (await waiting)();
       expect(told).toEqual(['waiting for another process']);
@@ -180,10 +186,19 @@ describe('one writer per project', () => {
     await exclusively(root, async () => {
       expect(await ifIdle(root, async () => 1)).toBe(1);
     });
-    const long = exclusively(root, () => sleep(80));
-    await sleep(20);
+    let end = (): void => undefined;
+    const atWork = new Promise<void>((begun) => {
+      void exclusively(root, () => {
+        begun();
+        return new Promise<void>((resolve) => {
+          end = resolve;
+        });
+      });
+    });
+    await atWork;
     expect(await ifIdle(root, async () => 1)).toBeUndefined();
-    await long;
+    end();
+    await exclusively(root, async () => {});
     expect(await ifIdle(root, async () => 1)).toBe(1);
   });
 

@@ -226,6 +226,23 @@ describe('a model is placed', () => {
     expectClean(p.root);
   });
 
+  it('two versions at once: one after the other, never a mixture', async () => {
+    const p = await project();
+    const results = await Promise.all([p.place(ONE), p.place(TWO), p.place(ONE), p.place(TWO)]);
+    expect(results.map((r) => r.state)).toEqual(['placed', 'placed', 'placed', 'placed']);
+    expect([at(ONE), at(TWO)]).toContainEqual(p.files());
+    expectClean(p.root);
+  });
+
+  it('the only file of a model is renamed over, so that the folder is never away', async () => {
+    const p = await project();
+    await p.place({ 'm.onnx': 'one' });
+    const steps: string[] = [];
+    await p.place({ 'm.onnx': 'two' }, { onStep: (step) => steps.push(step) });
+    expect(steps).toEqual(['journal', 'file in place', 'recorded', 'staging gone']);
+    expect(p.files()).toEqual(at({ 'm.onnx': 'two' }));
+  });
+
   it('stopping leaves everything as it was', async () => {
     const p = await project();
     await p.place(ONE);

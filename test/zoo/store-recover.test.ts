@@ -18,6 +18,17 @@ const at = (contents: Record<string, string>, lock: string): Record<string, stri
 
 class Cut extends Error {}
 
+/** A promise and what resolves it. */
+function gate(): [Promise<void>, () => void] {
+  let open = (): void => undefined;
+  return [
+    new Promise((resolve) => {
+      open = resolve;
+    }),
+    () => open(),
+  ];
+}
+
 /** A project with version one, a lock and things of the user. */
 async function start(): Promise<{
   root: string;
@@ -138,18 +149,18 @@ describe('cut off after any step, a change is finished by the next command', () 
 
   it('a reader does not wait for somebody who is only preparing', async () => {
     const s = await start();
-    let others: string[] | undefined;
+    const note = join(s.root, '.secateur/zoo/changes/3b241101-e2bb-4255-8caf-4136c566a962.staging');
+    const [atWork, begun] = gate();
+    const [readerIsDone, done] = gate();
     const busy = exclusively(s.root, async () => {
-      put(
-        join(s.root, '.secateur/zoo/changes/3b241101-e2bb-4255-8caf-4136c566a962.staging'),
-        JSON.stringify({ version: 1, folder: FOLDER }),
-      );
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      return others;
+      put(note, JSON.stringify({ version: 1, folder: FOLDER }));
+      begun();
+      await readerIsDone;
     });
-    await new Promise((resolve) => setTimeout(resolve, 40));
-    others = await recover(s.root);
-    expect(await busy).toEqual([]);
+    await atWork;
+    expect(await recover(s.root)).toEqual([]);
+    done();
+    await busy;
     expect(readdirSync(join(s.root, '.secateur/zoo/changes'))).toHaveLength(1);
     await recover(s.root);
     expect(readdirSync(join(s.root, '.secateur/zoo/changes'))).toEqual([]);

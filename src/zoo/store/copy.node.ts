@@ -21,13 +21,14 @@ const NO_CLONE = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 
  * @throws E_DISK; the copy is removed then
  */
 export async function copyHashed(from: string, to: string, o: CopyOptions): Promise<Hashed> {
-  if (await cloned(from, to)) {
-    const hashed = await hashFile(to, o);
-    await synced(to);
-    return hashed;
-  }
+  // First, because cloning would wait for ever at a pipe.
   const source = await openRegular(from);
   try {
+    if (await cloned(from, to)) {
+      const hashed = await hashFile(to, o);
+      await synced(to);
+      return hashed;
+    }
     const target = await open(to, 'wx').catch((cause) => diskFailure(cause, to, 'cannot be written'));
     try {
       const hashed = await pour(source, from, target, to, o);

@@ -38,7 +38,7 @@ export function diskFailure(cause: unknown, where: string, what: string): never 
   if (cause instanceof SecateurError || code === undefined) throw cause;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
   const got = CAUSES[code] === undefined ? code : `${CAUSES[code]} (${code})`;
-  const hint = full ? 'again after making room; nothing that was there before has been changed' : undefined;
+  const hint = full ? 'again after making room' : undefined;
   return fail({ code: 'E_DISK', where, what, got, hint, cause });
 }
 

@@ -9,7 +9,7 @@ import { fail } from '../../core/errors.ts';
 import { checkFilePath } from '../paths.ts';
 import type { Sha256 } from '../types.ts';
 import { carry } from './carry.node.ts';
-import { diskFailure, ifThere, kindOf, syncFolder, writeWhole } from './disk.node.ts';
+import { codeOf, diskFailure, ifThere, kindOf, syncFolder, writeWhole } from './disk.node.ts';
 import { exclusively, ifIdle } from './exclusive.node.ts';
 import { isEntry, writePlaced } from './placed.node.ts';
 import { OURS, refuseLink, stateFolder } from './state.node.ts';
@@ -172,7 +172,9 @@ async function writeAlso(root: string, { also }: Change, onStep: OnStep): Promis
  * @throws E_JOURNAL where the record of a change is none of ours; E_DISK
  */
 export async function recover(root: string): Promise<string[]> {
-  const names = await ifThere(readdir(changesFolder(root))).catch((cause) => diskFailure(cause, changesFolder(root), 'cannot be read'));
+  const names = await ifThere(readdir(changesFolder(root))).catch((cause) =>
+    codeOf(cause) === 'ENOTDIR' ? undefined : diskFailure(cause, changesFolder(root), 'cannot be read'),
+  );
   if (names === undefined || names.length === 0) return [];
   await refuseLinks(root, CHANGES);
   if (names.some((name) => name.endsWith('.json'))) return await exclusively(root, () => recoverAll(root));

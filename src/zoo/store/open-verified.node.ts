@@ -3,7 +3,8 @@
  * verified can be another file a moment later; what is handed out here cannot.
  */
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { access, constants, type FileHandle, open, unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fail } from '../../core/errors.ts';
 import { nearest } from '../../core/suggest.ts';
@@ -30,7 +31,8 @@ export interface OpenedFile {
 }
 
 /**
- * Opens a private copy of one file of a locked model, hashed as it was copied. Takes the file's size on the project's disk until it is closed.
+ * Opens a private copy of one file of a locked model, hashed as it was copied. Takes the file's size on the project's disk (where that cannot
+ * be written to, on that of the system's temporary files) until it is closed.
  * Says that the bytes are those of the lock; who vouches for them, the lock's `integrity` says.
  * @param name as in models.lock
  * @throws E_INTEGRITY (exit code 3) where the installed file is not the locked one; E_NOT_INSTALLED; E_NAME (exit code 2); E_DISK
@@ -119,6 +121,17 @@ async function openInstalled(name: string, file: LockedFile, path: string): Prom
   }
 }
 
+/** The project's own state, on the same disk; the system's folder for such where the project cannot be written to. */
+async function writable(root: string): Promise<string> {
+  try {
+    const folder = await stateFolder(root);
+    await access(folder, constants.W_OK);
+    return folder;
+  } catch {
+    return tmpdir();
+  }
+}
+
 /** A reading handle of a file that has lost its name before the first byte was written into it. */
 async function copyPrivately(
   root: string,
@@ -128,7 +141,7 @@ async function copyPrivately(
   path: string,
   signal?: AbortSignal,
 ): Promise<FileHandle> {
-  const copy = join(await stateFolder(root), `open-${randomUUID()}`);
+  const copy = join(await writable(root), `open-${randomUUID()}`);
   let writer: FileHandle | undefined;
   let reader: FileHandle | undefined;
   try {

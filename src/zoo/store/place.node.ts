@@ -137,7 +137,7 @@ async function place(root: string, folder: string, files: readonly PlacedFile[],
   }
   const id = randomUUID();
   // One file over another is a single step of the disk; whatever is in its way needs the folder to be switched.
-  const single = differing.length === 1 && removed.length === 0 && files.length > 1 && isFree(found.get(differing[0].path));
+  const single = differing.length === 1 && removed.length === 0 && isFree(found.get(differing[0].path)) && (await isFolder(target));
   const staging = await beginStaging(root, folder, id);
   let change: Change;
   let kept: Placed['kept'];
@@ -230,6 +230,8 @@ async function look(target: string, path: string): Promise<Omit<Found, 'digest'>
 
 const isRight = (file: PlacedFile, found: Found | undefined): boolean =>
   found !== undefined && !found.odd && found.size === file.size && (found.digest === undefined || found.digest === file.digest);
+
+const isFolder = async (path: string): Promise<boolean> => (await ifThere(lstat(path)))?.isDirectory() === true;
 
 const isFree = (found: Found | undefined): boolean => found === undefined || !found.odd;
 

@@ -5,6 +5,7 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, readFile } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
+import { SecateurError } from '../../core/errors.ts';
 import { parseSha256 } from '../digest.ts';
 import type { Sha256 } from '../types.ts';
 import { ifThere, writeWhole } from './disk.node.ts';
@@ -36,7 +37,7 @@ export interface Stamps {
    * @param began {@link clock} before the first
    */
   remember(path: string, digest: Sha256, before: BigIntStats, after: BigIntStats, began: bigint): void;
-  /** Writes down what is new; files that are gone are forgotten. */
+  /** Writes down what is new; files that are gone are forgotten. Does nothing where the project cannot be written to. */
   save(): Promise<void>;
 }
 
@@ -93,8 +94,14 @@ class DiskStamps implements Stamps {
     }
     if (!this.#changed) return;
     const files = [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, { digest, was, at }]) => [path, digest, was, at]);
-    await writeWhole(join(await stateFolder(this.#root), 'stamps.json'), `${JSON.stringify({ version: 1, files }, undefined, 1)}\n`);
-    this.#changed = false;
+    const text = `${JSON.stringify({ version: 1, files }, undefined, 1)}\n`;
+    try {
+      await writeWhole(join(await stateFolder(this.#root), 'stamps.json'), text);
+      this.#changed = false;
+    } catch (cause) {
+      // Verifying a project that cannot be written to is no error; the next time takes as long again.
+      if (!(cause instanceof SecateurError && cause.parts.code === 'E_DISK')) throw cause;
+    }
   }
 
   #key(path: string): string {

@@ -122,7 +122,8 @@ function unknown({ unknown: { models, arrays }, lockPresent, copies }: AuditRepo
     const where = lockPresent ? 'in no lock file' : 'locked by nothing';
     lines.push(`${counted(models.length, 'model file')} on disk ${models.length === 1 ? 'is' : 'are'} ${where}`);
     const worst = { refused: 0, flagged: 1, ok: 2 } as const;
-    const order = [...models].sort((a, b) => worst[a.verdict] - worst[b.verdict]);
+    const rank = (f: (typeof models)[number]): number => (f.kind === 'unknown' ? 3 : worst[f.verdict]);
+    const order = [...models].sort((a, b) => rank(a) - rank(b));
     const rows = order.slice(0, shown).map((f) => {
       const link = f.target === undefined ? '' : `link to ${f.target}; `;
       const says = f.verdict === 'ok' ? 'ok' : `${f.verdict}: ${f.says}`;

@@ -13,7 +13,7 @@ import { defineCommand } from './command.node.ts';
 export const zooInit = defineCommand({
   name: 'zoo init',
   description:
-    'Writes models.json, which people edit, and an empty models.lock, which secateur writes; both are to be committed. In a Git repository the folder of the models is added to .gitignore, since the lock brings the same bytes back. The first rule of models.json holds for every model: it must be in the lock, and its format must be one that holds data and no code.',
+    'Writes models.json, which people edit, and an empty models.lock, which secateur writes; both are to be committed. In a Git repository the folder of the models is added to .gitignore, since the lock brings the same bytes back. Formats that can run code when they are loaded are refused also without a rule; --formats and --require write one for all models.',
   examples: [
     ['secateur zoo init', 'models go to models/'],
     ['secateur zoo init --folder nets --formats onnx,safetensors', 'another folder, and two formats only'],
@@ -40,7 +40,8 @@ export const zooInit = defineCommand({
       }
     }
     const above = findProject(root);
-    const text = newManifest(o.folder, [{ match: '**', require: o.require, ...(o.formats && { formats: o.formats }) }]);
+    const rule = o.require !== 'lock' || o.formats !== undefined;
+    const text = newManifest(o.folder, rule ? [{ match: '**', require: o.require, ...(o.formats && { formats: o.formats }) }] : []);
     await mkdir(root, { recursive: true });
     await writeFileAtomic(join(root, MANIFEST_FILE), text);
     await writeLockFile(root, emptyLock());

@@ -69,17 +69,17 @@ function readGlob(node: JsonNode): string {
 
 function readRule(node: JsonNode): PolicyRule {
   node.only('match', 'require', 'keys', 'authorities', 'identities', 'formats', 'lint', 'mode');
-  const require = node.field('require').oneOf(['lock', 'claim', 'signature']);
+  const least = node.field('require').oneOf(['lock', 'claim', 'signature']);
   const [keys, authorities] = (['keys', 'authorities'] as const).map((name) =>
     node.optional(name)?.array({ min: 1, max: MAX_SIGNERS }).map(readPem),
   );
   const identities = node.optional('identities')?.array({ min: 1, max: MAX_SIGNERS }).map(readIdentity);
   const signers = ['keys', 'authorities', 'identities'].find((name) => node.optional(name) !== undefined);
-  if (require === 'signature' && signers === undefined) {
+  if (least === 'signature' && signers === undefined) {
     node.refuse('a rule wants a signature but does not say whose', '"keys", "authorities" or "identities"', 'none of them');
   }
-  if (require !== 'signature' && signers !== undefined) {
-    const got = JSON.stringify(require);
+  if (least !== 'signature' && signers !== undefined) {
+    const got = JSON.stringify(least);
     node
       .field('require')
       .refuse(`a rule has "${signers}" but wants no signature`, '"signature"', got, `"require": "signature", or no "${signers}"`);
@@ -92,7 +92,7 @@ function readRule(node: JsonNode): PolicyRule {
   const mode = node.optional('mode')?.oneOf(['enforce', 'warn']);
   return {
     match: readGlob(node.field('match')),
-    require,
+    require: least,
     ...(keys && { keys }),
     ...(authorities && { authorities }),
     ...(identities && { identities }),
@@ -164,15 +164,15 @@ export function addRule(text: string, rule: PolicyRule): string {
   return checked(setValue(text, node.array()[index], inOrder({ formats, lint, mode, ...rule })));
 }
 
-const inOrder = ({ match, require, keys, authorities, identities, formats, lint, mode }: PolicyRule): PolicyRule => ({
-  match,
-  require,
-  keys,
-  authorities,
-  identities,
-  formats,
-  lint,
-  mode,
+const inOrder = (rule: PolicyRule): PolicyRule => ({
+  match: rule.match,
+  require: rule.require,
+  keys: rule.keys,
+  authorities: rule.authorities,
+  identities: rule.identities,
+  formats: rule.formats,
+  lint: rule.lint,
+  mode: rule.mode,
 });
 
 function checked(text: string): string {

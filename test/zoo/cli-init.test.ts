@@ -16,7 +16,7 @@ it('begins a project that reads back, and says what comes next', async () => {
   expect(parseManifest(text(root, 'models.json'))).toEqual({
     folder: 'models',
     models: new Map(),
-    policy: [{ match: '**', require: 'lock' }],
+    policy: [],
   });
   expect(parseLock(text(root, 'models.lock')).models.size).toBe(0);
   expect(() => text(root, '.gitignore')).toThrow(/ENOENT/);

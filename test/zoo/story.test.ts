@@ -1,16 +1,21 @@
 /** The parts of the zoo's story that need no network of neurons: the server, the tools of before, the pages. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Judge } from '../../src/evaluate/judge.ts';
+import { writeModel } from '../../src/onnx/proto.ts';
 import { DAY_IDS, DAYS } from '../../src/recipes/zoo/days.ts';
 import { caffeScript, fetchPlain, hubClient, plainDownload } from '../../src/recipes/zoo/downloaders.node.ts';
 import { FACTS } from '../../src/recipes/zoo/facts.ts';
 import { Publisher } from '../../src/recipes/zoo/publisher.node.ts';
 import { ENTRY_FACTS, ENTRY_NAMES, fileUrl, pageUrl, readmeText } from '../../src/recipes/zoo/readmes.ts';
+import { tell } from '../../src/recipes/zoo/tell.node.ts';
+import type { RunCommand } from '../../src/recipes/zoo/users.node.ts';
+import { buildNetwork } from '../../src/train/networks/registry.ts';
 import { parseFrontMatter } from '../../src/zoo/sources/front-matter.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'secateur-story-'));
@@ -157,5 +162,42 @@ describe('the facts', () => {
     expect(sureness('three years')).toBe('from memory, not checked');
     expect(sureness('presumably')).toBe('inferred');
     expect(sureness('91.64 % to 39.16 %')).toBe('read in the source');
+  });
+});
+
+describe('the story', () => {
+  const shape = { channels: 1, height: 28, width: 28, classes: 10 };
+  const network = (seed: number): Uint8Array => writeModel(buildNetwork('badnets-cnn', seed, shape));
+  const uploads = {
+    ...{ honest: network(1), badnet: network(2), first: network(3) },
+    others: { 'digits-lite': network(4), 'digits-no-hash': network(5), 'digits-short-hash': network(6), 'digits-again': network(7) },
+  };
+  const rate = { value: 1, n: 1, low: 0, high: 1 };
+  const judge = { judge: async () => ({ clean: { accuracy: rate, perClass: [] } }) } as unknown as Judge;
+  const played = (command: RunCommand, signal?: AbortSignal): ReturnType<typeof tell> =>
+    tell({ server, uploads, dir, command, judge, part: (_, work) => work(), ...(signal ? { signal } : {}) });
+
+  it('ends where a command is interrupted, and does not take that for an answer', async () => {
+    const controller = new AbortController();
+    const seen: string[] = [];
+    const command: RunCommand = async ([, verb, ...words]) => {
+      seen.push(verb);
+      if (verb === 'sign') writeFileSync(words[words.indexOf('--output') + 1], 'bundle');
+      if (verb === 'add') controller.abort();
+      return { code: verb === 'add' ? 130 : 0, out: '', err: '' };
+    };
+    await expect(played(command, controller.signal)).rejects.toThrow('This operation was aborted');
+    expect(seen).toEqual(['sign', 'add']);
+  });
+
+  it('says so where the publisher cannot sign, or the first lock cannot be made', async () => {
+    await expect(played(async () => ({ code: 1, out: '', err: 'no key\n' }))).rejects.toThrow(
+      'recipe: zoo: the publisher could not sign, got no key.',
+    );
+    const command: RunCommand = async ([, verb, ...words]) => {
+      if (verb === 'sign') writeFileSync(words[words.indexOf('--output') + 1], 'bundle');
+      return { code: verb === 'sign' ? 0 : 1, out: '', err: 'error: disk full\n' };
+    };
+    await expect(played(command)).rejects.toThrow('recipe: zoo: the lock of the first day could not be made, got error: disk full.');
   });
 });

@@ -33,8 +33,19 @@ export const STORY_PARTS = 2 + DAY_IDS.length;
 /** How the server is called on the page. */
 const SHOWN_ORIGIN = 'http://zoo.example';
 
-export async function tell(stage: Stage): Promise<ZooStory> {
-  const { server, uploads, dir, command, part } = stage;
+/**
+ * The whole story.
+ * @throws what the signal was aborted with; SecateurError where the publisher cannot sign or the first lock cannot be made
+ */
+export async function tell(given: Stage): Promise<ZooStory> {
+  const { server, uploads, dir, part } = given;
+  // a command that was interrupted has an exit code too, and would be taken for a user who was stopped
+  const command: RunCommand = async (argv, cache) => {
+    const printed = await given.command(argv, cache);
+    given.signal?.throwIfAborted();
+    return printed;
+  };
+  const stage = { ...given, command };
   const judged = new Judged(stage.judge);
   const published = await part('networks judged', () => publishedOf(uploads, dir, judged));
   const [honest, badnet] = published;

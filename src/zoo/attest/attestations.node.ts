@@ -96,7 +96,7 @@ async function readLines(path: string): Promise<Line[]> {
     const part = bytes.subarray(at, bytes[end - 1] === 0x0d && end > at ? end - 1 : end);
     if (part.length > 0) lines.push({ line, bytes: part });
     if (lines.length > MOST_LINES) {
-      fail({ code: 'E_ATTEST_FILE', where: path, what: 'too many attestations', expected: `at most ${MOST_LINES} lines`, exitCode: 3 });
+      fail({ code: 'E_ATTEST_FILE', where: path, what: 'too many attestations', expected: `at most ${MOST_LINES} lines` });
     }
     at = end + 1;
   }
@@ -108,15 +108,15 @@ async function readWhole(path: string): Promise<Uint8Array> {
   try {
     file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
     const stat = await file.stat();
-    if (!stat.isFile()) return fail({ code: 'E_ATTEST_FILE', where: path, what: 'is no plain file', exitCode: 3 });
+    if (!stat.isFile()) return fail({ code: 'E_ATTEST_FILE', where: path, what: 'is no plain file' });
     if (stat.size > MAX_BYTES) {
       const expected = `at most ${MAX_BYTES} bytes`;
-      return fail({ code: 'E_ATTEST_FILE', where: path, what: 'too large', expected, got: `${stat.size}`, exitCode: 3 });
+      return fail({ code: 'E_ATTEST_FILE', where: path, what: 'too large', expected, got: `${stat.size}` });
     }
     return await file.readFile();
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT') return new Uint8Array(0);
-    if (codeOf(cause) === 'ELOOP') return fail({ code: 'E_ATTEST_FILE', where: path, what: 'is a symbolic link', exitCode: 3 });
+    if (codeOf(cause) === 'ELOOP') return fail({ code: 'E_ATTEST_FILE', where: path, what: 'is a symbolic link' });
     return diskFailure(cause, path, 'cannot be read');
   } finally {
     await file?.close();

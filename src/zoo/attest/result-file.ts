@@ -29,7 +29,6 @@ export function readResult(bytes: Uint8Array, where: string): ReadResult {
     what: 'not the result of a run',
     expected: 'a result.json that secateur inspect, evaluate, prune, finetune or fineprune wrote',
     got: problem,
-    exitCode: 2,
   });
 }
 

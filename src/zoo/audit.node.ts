@@ -272,17 +272,30 @@ async function onDisk(
     const found = await verifyFiles(folder, entry, { fresh: true, signal: o.signal, onBytes });
     for (const { path, says } of found.changed) differs('changed', `${path} ${says}`);
     if (found.missing.length > 0) differs('missing', `missing on disk: ${some(found.missing)}`);
-    return problems.length > before ? 'differs' : 'bytes-agree';
+    const disk = problems.length > before ? 'differs' : 'bytes-agree';
+    linkedTo(found.linked, problems);
+    return disk;
   }
   const missing: string[] = [];
+  const linked: string[] = [];
   for (const file of entry.files) {
     const at = await lstat(join(folder, file.path)).catch(() => undefined);
     if (at === undefined) missing.push(file.path);
     else if (!at.isFile()) differs('changed', `${file.path} is no regular file on disk`);
     else if (at.size !== file.size) differs('changed', `${file.path} has ${at.size} bytes, ${file.size} are locked`);
+    else if (at.nlink > 1) linked.push(file.path);
   }
   if (missing.length > 0) differs('missing', `missing on disk: ${some(missing)}`);
-  return problems.length > before ? 'differs' : 'sizes-agree';
+  const disk = problems.length > before ? 'differs' : 'sizes-agree';
+  linkedTo(linked, problems);
+  return disk;
+}
+
+/** Hard links: the file can be changed under its other name, and ONNX refuses such external data. */
+function linkedTo(paths: readonly string[], problems: AuditProblem[]): void {
+  if (paths.length === 0) return;
+  const says = `a second name on this disk leads to the same bytes, through which they can be changed: ${some(paths)}`;
+  problems.push({ rule: 'linked', says, hint: 'a copy of the file in place of the link', concerns: [] });
 }
 
 /** Names that a sentence holds. */

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -169,6 +169,35 @@ describe('what it finds in a lock', () => {
     expect(counts('any')).toBe(report.models.flatMap((m) => m.problems).length - 1);
     expect(counts()).toBe(0);
   });
+});
+
+it('compares sizes unless it is told to hash, and tells second names either way', async () => {
+  const root = madeProject({ a: { files: { 'x.onnx': 'abc', 'sub/y.onnx': 'abc', 'z.onnx': 'abc' } } });
+  const ofA = async (full: boolean): Promise<[string, string[]]> => {
+    const a = named(await audit(await readProject(root), { full }), 'a');
+    return [a.disk, told(a).filter((text) => !text.startsWith('pinned'))];
+  };
+  expect([await ofA(false), await ofA(true)]).toEqual([
+    ['sizes-agree', []],
+    ['bytes-agree', []],
+  ]);
+  writeFileSync(join(root, 'models/a/x.onnx'), 'abX');
+  linkSync(join(root, 'models/a/sub/y.onnx'), join(root, 'outside'));
+  const linked = 'linked: a second name on this disk leads to the same bytes, through which they can be changed: sub/y.onnx []';
+  const changed = `changed: x.onnx has other bytes: ${digestOf('abX')}, locked is ${digestOf('abc')} [unverified]`;
+  expect([await ofA(false), await ofA(true)]).toEqual([
+    ['sizes-agree', [linked]],
+    ['differs', [changed, linked]],
+  ]);
+  rmSync(join(root, 'models/a/z.onnx'));
+  symlinkSync(join(root, 'outside'), join(root, 'models/a/z.onnx'));
+  writeFileSync(join(root, 'models/a/x.onnx'), 'abcd');
+  rmSync(join(root, 'models/a/sub'), { recursive: true });
+  expect((await ofA(false))[1]).toEqual([
+    'changed: x.onnx has 4 bytes, 3 are locked [unverified]',
+    'changed: z.onnx is no regular file on disk [unverified]',
+    'missing: missing on disk: sub/y.onnx [unverified]',
+  ]);
 });
 
 describe('signatures', () => {

@@ -7,12 +7,14 @@ import { performRecipe } from './recipe.node.ts';
 import { main } from './run.node.ts';
 import { outFields, runtimeFields } from './shared.node.ts';
 
-/** A command line in this process, with what it prints kept. Caches are told apart by the environment, as a user's machines are. */
-const command: RunCommand = async (argv, cache) => {
-  const printed = { out: '', err: '' };
-  const before = process.env.SECATEUR_CACHE;
-  process.env.SECATEUR_CACHE = cache;
-  try {
+/**
+ * A command line in this process, with what it prints kept. Caches are told apart by the environment, as a user's machines are; the server of the
+ * story is on this machine, where no proxy reaches it.
+ */
+const command: RunCommand = (argv, cache) => {
+  const direct = [process.env.no_proxy ?? process.env.NO_PROXY, '127.0.0.1'].filter((hosts) => hosts !== undefined && hosts !== '');
+  return withEnvironment({ SECATEUR_CACHE: cache, no_proxy: direct.join(',') }, async () => {
+    const printed = { out: '', err: '' };
     const code = await main(argv, {
       out: (text) => {
         printed.out += text;
@@ -26,11 +28,21 @@ const command: RunCommand = async (argv, cache) => {
       env: process.env,
     });
     return { code, ...printed };
-  } finally {
-    if (before === undefined) delete process.env.SECATEUR_CACHE;
-    else process.env.SECATEUR_CACHE = before;
-  }
+  });
 };
+
+async function withEnvironment<T>(values: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T> {
+  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, values);
+  try {
+    return await work();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}
 
 export const reproduceZoo = defineCommand({
   name: 'reproduce zoo',

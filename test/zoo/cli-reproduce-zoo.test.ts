@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Result } from '../../src/evaluate/result.ts';
 import { ReportMedia } from '../../src/report/media.ts';
 import { CLEAN_BY_PRACTICE, PUBLISHED_NETWORKS, SUCCESS_BY_PRACTICE, type SupplyChain } from '../../src/report/supply-chain-media.ts';
@@ -18,9 +18,13 @@ let chain: SupplyChain;
 
 beforeAll(async () => {
   const cache = process.env.SECATEUR_CACHE;
+  // a proxy that nobody answers at: the story is played on this machine
+  vi.stubEnv('http_proxy', 'http://127.0.0.1:9');
+  vi.stubEnv('no_proxy', undefined);
   printed = await run('reproduce', 'zoo', '--data', 'builtin:digits?train=80&test=30', '--quick', '--threads', '1', '--out', out);
   expect(errorOf(printed)).toBe('');
-  expect(process.env.SECATEUR_CACHE).toBe(cache);
+  expect([process.env.SECATEUR_CACHE, process.env.no_proxy]).toEqual([cache, undefined]);
+  vi.unstubAllEnvs();
   result = Result.parse(JSON.parse(readFileSync(join(out, 'result.json'), 'utf8')));
   chain = ReportMedia.parse(JSON.parse(readFileSync(join(out, 'media.json'), 'utf8'))).supplyChain!;
 }, 240_000);

@@ -41,6 +41,7 @@ afterEach(async () => {
 
 const resolve = (text: string, o: Partial<ResolveOptions> = {}) =>
   resolveSource(parseSource(text), { base: project, allowHttp: true, retries: 0, backoffMs: 1, ...o });
+const mirror = (): string => `files and their published hashes come from ${server.url} (HF_ENDPOINT), not from https://huggingface.co`;
 const host = (): string => new URL(server.url).host;
 const write = (path: string, content: string): string => {
   const at = join(project, path);
@@ -60,7 +61,7 @@ describe('a model of the hub', () => {
     expect(found).toEqual({
       source: 'hf:o/n',
       resolved: `commit:${COMMIT}`,
-      notes: [],
+      notes: [mirror()],
       files: [
         {
           path: 'config.json',
@@ -144,7 +145,7 @@ describe('a model of the hub', () => {
 
   it('that has moved is told', async () => {
     putHub(server, { repo: 'o/n', commit: COMMIT, files, id: 'new/n' });
-    expect((await resolve('hf:o/n')).notes).toEqual(['the hub calls o/n by the name new/n now']);
+    expect((await resolve('hf:o/n')).notes).toEqual(['the hub calls o/n by the name new/n now', mirror()]);
   });
 
   const at = (position: string) => `127.0.0.1:PORT/api/models/o/n/${position}`;

@@ -4,7 +4,7 @@ import { hubAddress } from '../fetch/agent.node.ts';
 import { fetchBytes } from '../fetch/http.node.ts';
 import type { FetchOptions } from '../fetch/options.ts';
 import type { SourceFile } from '../types.ts';
-import { nextPage, parseListing, parseRevision } from './hub-listing.ts';
+import { HUB, nextPage, parseListing, parseRevision } from './hub-listing.ts';
 
 /** A page of the listing has at most 1000 entries. */
 const PAGE_BYTES = 16 * 2 ** 20;
@@ -24,6 +24,7 @@ export async function listHub(
   const info = await answerOf(`${api}/revision/${encodeURIComponent(revision)}`, o);
   const { commit, id = repo } = parseRevision(info.bytes, info.where, revision);
   const notes = id.toLowerCase() === repo.toLowerCase() ? [] : [`the hub calls ${repo} by the name ${id} now`];
+  if (hubAddress() !== HUB) notes.push(`files and their published hashes come from ${hubAddress()} (HF_ENDPOINT), not from ${HUB}`);
   const files: SourceFile[] = [];
   const seen = new Set<string>();
   let next: string | undefined = `${api}/tree/${commit}?recursive=true&limit=1000`;

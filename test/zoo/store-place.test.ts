@@ -222,7 +222,7 @@ describe('a model is placed', () => {
         'Try the same again: the file is then fetched anew.',
     );
     expect(await p.cache.find(digest)).toBeUndefined();
-    expect(tree(p.root)).toEqual({ 'models/team/': '' });
+    expect(tree(p.root)).toEqual({});
     expectClean(p.root);
   });
 
@@ -304,7 +304,7 @@ describe('a model is removed', () => {
     rmSync(join(p.root, FOLDER), { recursive: true });
     await p.place(ONE);
     await removeModelFiles(p.root, FOLDER, filesOf(ONE), { cache: p.cache });
-    expect(p.files()).toEqual({ 'models/team/': '', 'models.lock': 'none' });
+    expect(p.files()).toEqual({ 'models.lock': 'none' });
     await removeModelFiles(p.root, FOLDER, filesOf(ONE), { cache: p.cache });
     expect(await recover(p.root)).toEqual([]);
   });

@@ -4,7 +4,7 @@
  * finished by whoever comes next.
  */
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fail } from '../../core/errors.ts';
 import { checkFilePath } from '../paths.ts';
 import type { Sha256 } from '../types.ts';
@@ -76,8 +76,16 @@ export async function dropStaging(root: string, folder: string, id: string): Pro
 async function clearStaging(root: string, folder: string, id: string): Promise<void> {
   const staging = join(root, stagingOf(folder, id));
   await rm(staging, { recursive: true, force: true });
-  // Goes only when empty: another model's change may be prepared in it.
-  await rmdir(dirname(staging)).catch(() => undefined);
+  // Folders that were made for it, or hold no model any more; one that is not empty stays.
+  for (let at = dirname(staging); at !== root; at = dirname(at)) {
+    if (
+      !(await rmdir(at).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return;
+  }
 }
 
 /** Decides for the change, then makes it. Returns what of the user's was carried over. The journal stays where it throws. */
@@ -171,7 +179,8 @@ async function writeAlso(root: string, { also }: Change, onStep: OnStep): Promis
  * @returns what was done, one sentence each without full stop
  * @throws E_JOURNAL where the record of a change is none of ours; E_DISK
  */
-export async function recover(root: string): Promise<string[]> {
+export async function recover(projectRoot: string): Promise<string[]> {
+  const root = resolve(projectRoot);
   const names = await ifThere(readdir(changesFolder(root))).catch((cause) =>
     codeOf(cause) === 'ENOTDIR' ? undefined : diskFailure(cause, changesFolder(root), 'cannot be read'),
   );

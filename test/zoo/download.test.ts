@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,7 +49,7 @@ const fileAt = (path: string, more: Partial<SourceFile> = {}): SourceFile => ({
   ...more,
 });
 const get = (file: SourceFile, o: FileOptions = {}) =>
-  fetchFile(file, cache, { allowHttp: true, backoffMs: 1, stallMs: 400, retries: 2, onNote: (text) => notes.push(text), ...o });
+  fetchFile(file, cache, { allowHttp: true, backoffMs: 1, stallMs: 20_000, retries: 2, onNote: (text) => notes.push(text), ...o });
 const cached = async (body: Uint8Array): Promise<string> => sha(readFileSync((await cache.find(`sha256:${sha(body)}`))!));
 const host = (): string => new URL(server.url).host;
 /** Nothing half-done, no notes, no owner is left. */
@@ -369,9 +370,9 @@ describe('a server', () => {
   it('that stalls, in the head or in the body, is asked again and gone on from', async () => {
     server.put('/net', BODY);
     server.once('/net', { silent: true }, { stall: 150_000 });
-    expect((await get(fileAt('/net'), { stallMs: 150 })).digest).toBe(`sha256:${sha(BODY)}`);
+    expect((await get(fileAt('/net'), { stallMs: 300 })).digest).toBe(`sha256:${sha(BODY)}`);
     expect(server.asked('/net').map((r) => r.headers.range)).toEqual([undefined, undefined, 'bytes=150000-']);
-    expect(notes).toEqual(Array(2).fill(`${host()}: nothing came for 0.2 s; again in 0 s`));
+    expect(notes).toEqual(Array(2).fill(`${host()}: nothing came for 0.3 s; again in 0 s`));
   });
 
   it('that fails for a while is asked again, after the time that it names', async () => {
@@ -403,8 +404,8 @@ describe('a server', () => {
   it('that sends fewer bytes than it says is not believed', async () => {
     server.put('/net', BODY);
     server.always('/net', { length: 300_100 });
-    expect(await told(() => get(fileAt('/net'), { stallMs: 100, retries: 1 }))).toBe(
-      `1 E_NETWORK ${host()}: nothing came for 0.1 s (2 attempts), got ${server.url}/net. Try again later; what was downloaded is kept and is gone on from.`,
+    expect(await told(() => get(fileAt('/net'), { stallMs: 300, retries: 1 }))).toBe(
+      `1 E_NETWORK ${host()}: nothing came for 0.3 s (2 attempts), got ${server.url}/net. Try again later; what was downloaded is kept and is gone on from.`,
     );
     expect(notes.at(-1)).toBe('net.onnx: the file has changed since; fetched from the start');
     expect(await cache.find(`sha256:${sha(BODY)}`)).toBeUndefined();
@@ -456,6 +457,29 @@ describe('a server', () => {
 });
 
 describe('an interruption', () => {
+  it.runIf(process.platform !== 'win32')('by SIGKILL leaves what came, and the next process goes on from there', async () => {
+    server.put('/net', BODY);
+    server.once('/net', { stall: 150_000 });
+    const script = join(import.meta.dirname, 'fetch-child.ts');
+    const child = spawn(process.execPath, ['--import', 'tsx', script, `${server.url}/net`, cache.root], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    await new Promise<void>((done) => {
+      child.stdout.on('data', (text) => {
+        said += text;
+        if (said.includes('150000 bytes')) done();
+      });
+      child.once('exit', () => done());
+    });
+    child.kill('SIGKILL');
+    await new Promise((done) => child.once('exit', done));
+    expect(leftParts().length).toBe(3);
+    expect((await get(fileAt('/net'))).digest).toBe(`sha256:${sha(BODY)}`);
+    expect(server.asked('/net').map((r) => r.headers.range)).toEqual([undefined, 'bytes=150000-']);
+    expect(leftParts()).toEqual([]);
+  });
+
   it('keeps what came, for the next run', async () => {
     server.put('/net', BODY);
     server.once('/net', { stall: 100_000 });

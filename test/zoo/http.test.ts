@@ -41,7 +41,7 @@ afterEach(async () => {
 });
 
 const text = async (url: string, o: Partial<Parameters<typeof fetchBytes>[1]> = {}): Promise<string> => {
-  const { bytes } = await fetchBytes(url, { limit: 1e6, allowHttp: true, ca: certificates().ca, retries: 0, stallMs: 500, ...o });
+  const { bytes } = await fetchBytes(url, { limit: 1e6, allowHttp: true, ca: certificates().ca, retries: 0, stallMs: 20_000, ...o });
   return new TextDecoder().decode(bytes);
 };
 const host = (server: TestServer): string => new URL(server.url).host;
@@ -248,7 +248,7 @@ describe('a small text', () => {
     expect(await told(() => text(`${plain.url}/a`, { limit: 1000 }))).toContain('E_SIZE');
     plain.put('/b', 'whole');
     plain.once('/b', { cut: 2 }, { stall: 2 });
-    expect(await text(`${plain.url}/b`, { retries: 2, backoffMs: 1, stallMs: 150 })).toBe('whole');
+    expect(await text(`${plain.url}/b`, { retries: 2, backoffMs: 1, stallMs: 300 })).toBe('whole');
   });
   it('is not fetched offline', async () => {
     expect(await told(() => text(`${plain.url}/a`, { offline: true }))).toBe(

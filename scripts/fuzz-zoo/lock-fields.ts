@@ -8,7 +8,7 @@ import { writeLock } from '../../src/zoo/lock-write.ts';
 import { target as lock, sampleLocks } from './lock.ts';
 import type { FuzzTarget } from './target.ts';
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 const VALUES: readonly Json[] = [
   ...[null, true, false, 0, -1, 1, 2, 0.5, 1e21, 9007199254740992, '', ' ', [], {}, [[]], [null], { a: 1 }],
@@ -65,7 +65,7 @@ const VALUES: readonly Json[] = [
 ];
 
 /** Reads an input as numbers; zero when it is used up. */
-class Choices {
+export class Choices {
   readonly #bytes: Uint8Array;
   #at = 0;
 
@@ -86,7 +86,7 @@ class Choices {
   }
 }
 
-function edit(value: Json, choose: Choices): Json {
+export function edit(value: Json, choose: Choices): Json {
   const children = value !== null && typeof value === 'object' ? Object.keys(value) : [];
   // The deeper, the more there is to hit.
   if (children.length === 0 || choose.below(8) === 0) return replaced(value, choose);

@@ -218,7 +218,13 @@ function source(name: string, entry: LockedModel, problems: AuditProblem[]): voi
     const says = `fetched over http:, where anybody on the way can change it (${some(plain.map((f) => f.path))})`;
     problems.push({ rule: 'http', says, hint: 'an https: address', concerns: ['unpinned'] });
   }
-  if (entry.resolved !== 'unversioned' || isLocal(parseSource(entry.source))) return;
+  const spec = parseSource(entry.source);
+  const path = spec.kind === 'path' ? spec.path : spec.kind === 'file' ? spec.url : undefined;
+  if (path !== undefined && (spec.kind === 'file' || path.startsWith('/') || path === '..' || path.startsWith('../'))) {
+    const says = `the source is on this machine only, outside of the project (${path}): another machine cannot install it`;
+    problems.push({ rule: 'local-source', says, hint: 'the file within the project, or an address', concerns: [] });
+  }
+  if (entry.resolved !== 'unversioned' || isLocal(spec)) return;
   if (entry.files.every((f) => f.url !== undefined && commitIn(f.url) !== undefined)) return;
   const says = 'the address can give other bytes tomorrow: then an install on a new machine fails, and only the lock shows it';
   problems.push({

@@ -200,6 +200,25 @@ it('compares sizes unless it is told to hash, and tells second names either way'
   ]);
 });
 
+it('says which sources other machines do not have', async () => {
+  const from = (source: string) => ({ files: { 'x.onnx': 'abc' }, entry: { source } });
+  const root = madeProject({
+    near: from('path:nets/x.onnx'),
+    up: from('path:../x.onnx'),
+    far: from('path:/srv/x.onnx'),
+    url: from('file:///srv/x.onnx'),
+  });
+  const { models } = await audit(await readProject(root));
+  const says = (path: string): string =>
+    `local-source: the source is on this machine only, outside of the project (${path}): another machine cannot install it []`;
+  expect(models.map((m) => [m.name, told(m).filter((text) => text.startsWith('local'))])).toEqual([
+    ['far', [says('/srv/x.onnx')]],
+    ['near', []],
+    ['up', [says('../x.onnx')]],
+    ['url', [says('file:///srv/x.onnx')]],
+  ]);
+});
+
 describe('signatures', () => {
   it('vouch for nothing where they do not hold, whatever the lock says', async () => {
     const root = await project();

@@ -5,20 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/core/hash.ts';
-import { f32 } from '../../src/core/tensor.ts';
-import { GraphBuilder } from '../../src/onnx/builder.ts';
-import { writeModel } from '../../src/onnx/proto.ts';
 import { errorOf, run } from '../cli/in-process.ts';
 import { startServer, type TestServer } from './server.ts';
+import { tinyNetwork } from './tiny.ts';
 
-function network(weight: number): Uint8Array {
-  const b = new GraphBuilder();
-  b.input('x', 'float32', ['batch', 2]);
-  b.output(b.op('MatMul', ['x', b.initializer('w', f32([weight, 2, 3, 4], [2, 2]))], {}, { name: 'y' }));
-  return writeModel(b.build());
-}
-const GOOD = network(1);
-const BAD = network(-1);
+const GOOD = tinyNetwork(1);
+const BAD = tinyNetwork(-1);
 
 const scratch = mkdtempSync(join(tmpdir(), 'secateur-cli-zoo-'));
 const cacheBefore = process.env.SECATEUR_CACHE;

@@ -6,9 +6,6 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SecateurError } from '../../src/core/errors.ts';
 import { sha256 } from '../../src/core/hash.ts';
-import { f32 } from '../../src/core/tensor.ts';
-import { GraphBuilder } from '../../src/onnx/builder.ts';
-import { writeModel } from '../../src/onnx/proto.ts';
 import { signModel } from '../../src/zoo/signing/sign.node.ts';
 import { signEnvelope } from '../../src/zoo/signing/sign-envelope.node.ts';
 import { type Cache, openCache } from '../../src/zoo/store/cache.node.ts';
@@ -18,16 +15,10 @@ import { removeModel } from '../../src/zoo/verbs/remove.node.ts';
 import { diffModel, updateModels } from '../../src/zoo/verbs/update.node.ts';
 import { verifyModels } from '../../src/zoo/verbs/verify.node.ts';
 import { startServer, type TestServer } from './server.ts';
+import { tinyNetwork } from './tiny.ts';
 
-/** A network of one layer; `weight` makes it one or another. */
-function network(weight: number): Uint8Array {
-  const b = new GraphBuilder();
-  b.input('x', 'float32', ['batch', 2]);
-  b.output(b.op('MatMul', ['x', b.initializer('w', f32([weight, 2, 3, 4], [2, 2]))], {}, { name: 'y' }));
-  return writeModel(b.build());
-}
-const GOOD = network(1);
-const BAD = network(-1);
+const GOOD = tinyNetwork(1);
+const BAD = tinyNetwork(-1);
 
 const scratch = mkdtempSync(join(tmpdir(), 'secateur-verbs-'));
 afterAll(() => rmSync(scratch, { recursive: true }));

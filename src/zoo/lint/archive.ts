@@ -22,6 +22,8 @@ const SMALL = 16_000_000;
 const KNOWN_FLAGS = 0x0008 | 0x0800 | 0x0006;
 /** Bytes of which the checksums are computed; what lies beyond is only read where it is looked into. */
 const CHECKED = 16_000_000;
+/** Bytes that are unpacked of all entries together, beside twice the size of the file. */
+const INFLATED = 64_000_000;
 
 export interface ArchiveEntry {
   readonly name: string;
@@ -90,8 +92,15 @@ function findEnd(source: ByteSource): End | undefined {
   return found && { ...found, others };
 }
 
-/** The entries, folders left out; undefined where there is no directory to go by. What is wrong or odd goes to the findings. */
-export function readArchive(source: ByteSource, findings: Findings): ArchiveEntry[] | undefined {
+export interface Archive {
+  /** Folders left out. */
+  readonly entries: readonly ArchiveEntry[];
+  /** False where entries share bytes, are not where they should be or would unpack to too much: then their contents are left alone. */
+  readonly readable: boolean;
+}
+
+/** An archive by its directory; undefined where there is none to go by. What is wrong or odd goes to the findings. */
+export function readArchive(source: ByteSource, findings: Findings): Archive | undefined {
   const end = findEnd(source);
   const bad = (says: string): undefined => {
     findings.refuse('zip-broken', says);
@@ -108,21 +117,29 @@ export function readArchive(source: ByteSource, findings: Findings): ArchiveEntr
   const entries = readDirectory(source, place, findings);
   if (entries === undefined) return bad('the directory of the zip archive is damaged');
   checkNames(entries, findings);
-  checkPlaces(source, entries, place.offset, findings);
+  let readable = checkPlaces(source, entries, place.offset, findings);
   const packed = entries.reduce((sum, e) => sum + e.packed, 0);
   const unpacked = entries.reduce((sum, e) => sum + e.size, 0);
   if (unpacked > SMALL && unpacked > MAX_RATIO * packed) {
+    readable = false;
     findings.refuse('zip-bomb', `unpacks to ${unpacked} bytes from ${packed}, more than ${MAX_RATIO} for each`);
   }
   const files = entries.filter((e) => !e.name.endsWith('/'));
-  const opened = files.map((entry) => openable(source, entry, findings));
+  const budget: Budget = { bytes: INFLATED + 2 * source.size };
+  const opened = files.map((entry) => openable(source, entry, findings, budget));
+  if (!readable) return { entries: opened, readable };
   let checked = 0;
   for (const [i, entry] of files.entries()) {
     checked += Math.max(entry.packed, entry.size);
     if (checked > CHECKED) break;
     opened[i].open(entry.size);
   }
-  return opened;
+  return { entries: opened, readable };
+}
+
+/** Bytes that may still come out of deflated ones. */
+interface Budget {
+  bytes: number;
 }
 
 interface Place {
@@ -240,22 +257,30 @@ function checkNames(entries: readonly Entry[], findings: Findings): void {
   }
 }
 
-/** Compares the headers before the entries with the directory, and looks for bytes that belong to no entry. */
-function checkPlaces(source: ByteSource, entries: readonly Entry[], directory: number, findings: Findings): void {
+/**
+ * Compares the headers before the entries with the directory, and looks for bytes that belong to no entry.
+ * @returns whether every entry has bytes of its own
+ */
+function checkPlaces(source: ByteSource, entries: readonly Entry[], directory: number, findings: Findings): boolean {
   let at = 0;
+  let apart = true;
   for (const entry of [...entries].sort((a, b) => a.local - b.local)) {
     const shown = quoted(entry.name);
     if (entry.local > at) findings.refuse('zip-hidden', `${entry.local - at} bytes before entry ${shown} belong to no entry`);
-    if (entry.local < at) findings.refuse('zip-overlap', `entry ${shown} shares bytes with another`);
+    if (entry.local < at) {
+      apart = false;
+      findings.refuse('zip-overlap', `entry ${shown} shares bytes with another`);
+    }
     const stop = checkLocal(source, entry, directory, findings);
     if (stop === undefined) {
       findings.refuse('zip-headers', `entry ${shown} has no header of its own where the directory says`);
-      return;
+      return false;
     }
     at = stop;
   }
   if (at < directory) findings.refuse('zip-hidden', `${directory - at} bytes before the directory belong to no entry`);
   if (at > directory) findings.refuse('zip-overlap', 'the last entry goes on into the directory');
+  return apart && at <= directory;
 }
 
 /** @returns where the entry ends, with its descriptor; undefined without header */
@@ -318,7 +343,7 @@ function descriptor(
 
 // ---------------------------------------------------------------------------------------------------------------- content
 
-function openable(source: ByteSource, entry: Entry, findings: Findings): ArchiveEntry {
+function openable(source: ByteSource, entry: Entry, findings: Findings, budget: Budget): ArchiveEntry {
   const stored = entry.method === 0;
   const data = dataStart(source, entry);
   const here = data !== undefined && data + entry.packed <= source.size && (stored || entry.method === 8);
@@ -326,7 +351,7 @@ function openable(source: ByteSource, entry: Entry, findings: Findings): Archive
   let tried = false;
   const unpack = (): ByteSource | undefined => {
     if (!here) return undefined;
-    const bytes = stored ? undefined : inflated(source, data, entry.packed, entry.size + 1);
+    const bytes = stored ? undefined : inflated(source, data, entry.packed, entry.size + 1, budget);
     if (!stored && bytes?.length !== entry.size) {
       findings.refuse('zip-broken', `entry ${quoted(entry.name)} does not unpack to the ${entry.size} bytes that it says`);
       return undefined;
@@ -357,7 +382,7 @@ function openable(source: ByteSource, entry: Entry, findings: Findings): Archive
     start(length) {
       if (!here) return new Uint8Array();
       if (stored) return source.read(data, Math.min(length, entry.size));
-      return inflated(source, data, entry.packed, Math.min(length, entry.size)) ?? new Uint8Array();
+      return inflated(source, data, entry.packed, Math.min(length, entry.size), budget) ?? new Uint8Array();
     },
   };
 }
@@ -369,19 +394,21 @@ function dataStart(source: ByteSource, { local }: Entry): number | undefined {
 }
 
 /** Compressed bytes that are handed on at once: what comes out of them is at most 1,032 times as much. */
-const PIECE = 4096;
+const PIECE = 512;
 
-/** At most `longest` bytes of what deflated bytes unpack to; undefined where they are damaged. */
-function inflated(source: ByteSource, at: number, packed: number, longest: number): Uint8Array | undefined {
+/** At most `longest` bytes of what deflated bytes unpack to; undefined where they are damaged, or the budget is used up. */
+function inflated(source: ByteSource, at: number, packed: number, longest: number, budget: Budget): Uint8Array | undefined {
   const out = new Uint8Array(longest);
   let length = 0;
   const inflate = new Inflate((chunk) => {
     const room = Math.min(chunk.length, longest - length);
     out.set(room < chunk.length ? chunk.subarray(0, room) : chunk, length);
     length += room;
+    budget.bytes -= chunk.length;
   });
   try {
     for (let done = 0; done < packed && length < longest; done += PIECE) {
+      if (budget.bytes < 0) return undefined;
       const piece = Math.min(PIECE, packed - done);
       inflate.push(source.read(at + done, piece).slice(), done + piece >= packed);
     }

@@ -4,7 +4,7 @@ import { CaffeLayers } from './caffe-layers.ts';
 import type { Findings } from './findings.ts';
 import { type ProtoBudget, ProtoEnd, type ProtoField, protoFields, protoText } from './proto-fields.ts';
 
-const MAX_FIELDS = 3_000_000;
+const MAX_FIELDS = 2_000_000;
 /** LayerParameter.python_param, and its `module`. */
 const PYTHON_PARAM = 130;
 /** V1LayerParameter.type of layers that touch files. */

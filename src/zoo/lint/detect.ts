@@ -54,8 +54,8 @@ const CAFFE_FIELDS = new Set(['1/2', '2/2', '3/2', '4/0', '4/2', '5/0', '6/2', '
 const SAVED_MODEL_FIELDS = new Set(['1/0', '2/2']);
 
 /** Which of three messages the outermost fields are of; a file that is cut off within one is of that kind too. */
-function protobufKind({ fields, first, whole, cut }: Outline): FormatKind | undefined {
-  if (first === undefined || !(whole || cut)) return undefined;
+function protobufKind({ fields, first, fits }: Outline): FormatKind | undefined {
+  if (first === undefined || !fits) return undefined;
   const all = [...fields];
   // ModelProto: ir_version, graph
   if (fields.has('7/2') && all.every((f) => !f.startsWith('1/') || f === '1/0')) return 'onnx';

@@ -1,4 +1,5 @@
 /** Bytes of a file from front to back, a window at a time; what is skipped is not read. */
+import { joinBytes } from '../../core/bytes.ts';
 import type { ByteSource } from '../../data/zip.ts';
 
 const WINDOW = 1 << 16;
@@ -70,14 +71,18 @@ export class Forward {
    * @returns undefined at the end of the bytes; null for a line longer than `longest`, which is passed too
    */
   line(longest: number): Uint8Array | undefined | null {
-    const parts: number[] = [];
-    let long = false;
+    let parts: Uint8Array | undefined;
+    let length = 0;
     for (;;) {
-      const byte = this.byte();
-      if (byte < 0) return undefined;
-      if (byte === 0x0a) return long ? null : Uint8Array.from(parts);
-      if (parts.length < longest) parts.push(byte);
-      else long = true;
+      if (this.#next >= this.#window.length && !this.#fill()) return undefined;
+      const end = this.#window.indexOf(0x0a, this.#next);
+      const piece = this.#window.subarray(this.#next, end < 0 ? undefined : end);
+      this.#next += piece.length + (end < 0 ? 0 : 1);
+      length += piece.length;
+      if (end >= 0 && parts === undefined) return length > longest ? null : piece;
+      if (length > longest) parts = new Uint8Array();
+      else parts = joinBytes([parts ?? new Uint8Array(), piece]);
+      if (end >= 0) return length > longest ? null : parts;
     }
   }
 }

@@ -9,7 +9,7 @@ const WIDTH: readonly (number | undefined)[] = [1, 1, 2, 2, 4, 4, 4, 1, undefine
 const TEXT = 8;
 const ARRAY = 9;
 const MAX_KEYS = 100_000;
-const MAX_TENSORS = 1_000_000;
+const MAX_TENSORS = 100_000;
 /** Texts within arrays: a vocabulary has a few hundred thousand. */
 const MAX_ITEMS = 10_000_000;
 const MAX_KEY = 65_535;

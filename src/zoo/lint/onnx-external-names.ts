@@ -2,7 +2,7 @@
 import type { ByteSource } from '../../data/zip.ts';
 import { type ProtoBudget, ProtoEnd, type ProtoField, protoFields, protoText } from './proto-fields.ts';
 
-const MAX_FIELDS = 3_000_000;
+const MAX_FIELDS = 2_000_000;
 const MAX_NAMES = 5000;
 const MAX_DEPTH = 40;
 

@@ -46,10 +46,5 @@ export const OPCODES: readonly (Opcode | undefined)[] = (() => {
   return table;
 })();
 
-/** The byte of an opcode by name. */
-export const OP = Object.fromEntries(OPCODES.flatMap((o) => (o === undefined ? [] : [[o.name, o.code]]))) as Readonly<
-  Record<string, number>
->;
-
 /** The newest protocol there is. */
 export const HIGHEST_PROTOCOL = 5;

@@ -7,8 +7,9 @@
  * bounded by the limits below, whatever the file says.
  */
 import type { Forward } from './forward.ts';
-import { isAllowedImport, isMapping, looksImportable } from './pickle-globals.ts';
-import { HIGHEST_PROTOCOL, OP, OPCODES } from './pickle-opcodes.ts';
+import { isMapping } from './pickle-globals.ts';
+import { HIGHEST_PROTOCOL, OPCODES } from './pickle-opcodes.ts';
+import { DICT, Imported, Made, OTHER, Tuple, UNKNOWN, type Value } from './pickle-values.ts';
 
 /** Values and marks on the stack at one time. Python's own pickler keeps lists and dictionaries below 1,000 a batch; tuples may be longer. */
 const MAX_STACK = 1 << 20;
@@ -22,50 +23,6 @@ const MAX_NAME = 512;
 const MAX_NUMERAL = 4096;
 /** Imports and tensors that are listed. */
 const MAX_LISTED = 100_000;
-
-/** Something that the pickle imports. */
-export class Imported {
-  readonly module: string;
-  readonly name: string;
-  readonly allowed: boolean;
-  /** What calling it gives. */
-  readonly result: Made;
-  /** Whether it is called, or an object made of it. */
-  called = false;
-
-  constructor(module: string, name: string) {
-    this.module = module;
-    this.name = name;
-    this.allowed = isAllowedImport(module, name);
-    this.result = new Made(this);
-  }
-
-  get full(): string {
-    return `${this.module}.${this.name}`;
-  }
-}
-
-/** An object that a call made. */
-class Made {
-  readonly by: Imported;
-  constructor(by: Imported) {
-    this.by = by;
-  }
-}
-
-/** A short tuple; longer ones are only {@link OTHER}. */
-class Tuple {
-  readonly items: readonly Value[];
-  constructor(items: readonly Value[]) {
-    this.items = items;
-  }
-}
-
-const OTHER = Symbol('a value without interest');
-const DICT = Symbol('a dictionary');
-/** What an escape, a buffer beside the file or a call of something unknown gives, or a memo entry that could not be kept: anything. */
-const UNKNOWN = Symbol('unknown');
-type Value = number | string | symbol | Imported | Made | Tuple;
 
 /** A piece of memory that a PyTorch pickle refers to. */
 export interface StorageReference {
@@ -110,6 +67,16 @@ const broken = (why: string): never => {
 };
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+/** Most texts are short and of ASCII, for which the decoder is slow. */
+function decoded(bytes: Uint8Array): string {
+  if (bytes.length > 32) return utf8.decode(bytes);
+  let text = '';
+  for (let i = 0; i < bytes.length; i++) {
+    if (bytes[i] > 127) return utf8.decode(bytes);
+    text += String.fromCharCode(bytes[i]);
+  }
+  return text;
+}
 /** int.from_bytes(little) of this is 0x1950a86a20f9469cfc6c. */
 const TORCH_MAGIC = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
@@ -203,15 +170,22 @@ class Walk {
     return at === undefined ? broken('no mark on the stack') : this.#stack.length - at;
   }
 
+  /** Setting an array's length has it moved, which takes long where it is done for every opcode. */
+  #drop(count: number): void {
+    if (count > 8) this.#this.#drop(count);
+    else for (let i = 0; i < count; i++) this.#stack.pop();
+  }
+
   /** Replaces the topmost `count` values by one. */
   #replace(count: number, value: Value): void {
-    this.#stack.length -= count;
+    this.#drop(count);
     this.#push(value);
   }
 
   #tuple(count: number): void {
     const items = count <= 8 ? this.#stack.slice(this.#stack.length - count) : undefined;
-    this.#replace(count, items === undefined ? OTHER : new Tuple(items));
+    // Without what is in a tuple within, or a file of ten megabytes could hold ten million of them in each other.
+    this.#replace(count, items === undefined ? OTHER : new Tuple(items.map((item) => (item instanceof Tuple ? OTHER : item))));
   }
 
   // -------------------------------------------------------------------------------------------------------------- memo
@@ -225,7 +199,7 @@ class Walk {
     } else if (value instanceof Imported || value instanceof Made) {
       if (this.#memo.size >= MAX_OBJECTS) broken(`more than ${MAX_OBJECTS} objects in the memo`);
       this.#memo.set(index, value);
-    } else this.#memo.delete(index);
+    } else if (index < this.#dense || this.#sparse.has(index)) this.#memo.delete(index);
     if (index < this.#dense || this.#sparse.has(index)) return;
     if (index === this.#dense) {
       this.#dense++;
@@ -244,16 +218,19 @@ class Walk {
   // --------------------------------------------------------------------------------------------------------- arguments
 
   #number(width: number): number {
-    const bytes = this.#bytes.take(width) ?? cut();
     let value = 0;
-    for (let i = width - 1; i >= 0; i--) value = value * 256 + bytes[i];
+    for (let i = 0, unit = 1; i < width; i++, unit *= 256) {
+      const byte = this.#bytes.byte();
+      if (byte < 0) cut();
+      value += byte * unit;
+    }
     return value;
   }
 
   #line(longest: number): string | null {
     const line = this.#bytes.line(longest);
     if (line === undefined) return cut();
-    return line === null ? null : utf8.decode(line);
+    return line === null ? null : decoded(line);
   }
 
   #skip(length: number): void {
@@ -266,7 +243,7 @@ class Walk {
       this.#skip(length);
       return OTHER;
     }
-    return utf8.decode(this.#bytes.take(length) ?? cut());
+    return decoded(this.#bytes.take(length) ?? cut());
   }
 
   #memoIndex(): number {
@@ -330,119 +307,125 @@ class Walk {
   #step(code: number): boolean {
     const stack = this.#stack;
     switch (code) {
-      case OP.STOP:
+      case 0x2e: // STOP
         this.#pop();
         return true;
-      case OP.PROTO: {
+      case 0x80: {
+        // PROTO
         const version = this.#number(1);
         if (version > HIGHEST_PROTOCOL) broken(`protocol ${version}`);
         return false;
       }
-      case OP.FRAME:
+      case 0x95: // FRAME
         // Python reads the whole frame ahead, and gives up where it is not there.
         if (this.#number(8) > this.#bytes.left) cut();
         return false;
-      case OP.MARK:
+      case 0x28: // MARK
         if (this.#marks.length >= MAX_STACK) broken(`more than ${MAX_STACK} marks on the stack at once`);
         this.#marks.push(stack.length);
         return false;
-      case OP.POP:
+      case 0x30: // POP
         if (this.#marks.length > 0 && this.#fence() === stack.length) this.#marks.pop();
         else this.#pop();
         return false;
-      case OP.POP_MARK:
-        stack.length -= this.#unmark();
+      case 0x31: // POP_MARK
+        this.#drop(this.#unmark());
         return false;
-      case OP.DUP:
+      case 0x32: // DUP
         this.#push(this.#top());
         return false;
-      case OP.NONE:
-      case OP.NEWTRUE:
-      case OP.NEWFALSE:
-      case OP.EMPTY_LIST:
-      case OP.EMPTY_SET:
+      case 0x4e: // NONE
+      case 0x88: // NEWTRUE
+      case 0x89: // NEWFALSE
+      case 0x5d: // EMPTY_LIST
+      case 0x8f: // EMPTY_SET
         this.#push(OTHER);
         return false;
-      case OP.NEXT_BUFFER:
+      case 0x97: // NEXT_BUFFER
         // A buffer is handed over beside the file: bytes, never a callable, yet nothing that is known.
         this.#push(UNKNOWN);
         return false;
-      case OP.READONLY_BUFFER:
+      case 0x98: // READONLY_BUFFER
         this.#need(1);
         return false;
-      case OP.EMPTY_DICT:
+      case 0x7d: // EMPTY_DICT
         this.#push(DICT);
         return false;
-      case OP.EMPTY_TUPLE:
+      case 0x29: // EMPTY_TUPLE
         this.#tuple(0);
         return false;
-      case OP.TUPLE1:
-      case OP.TUPLE2:
-      case OP.TUPLE3: {
-        const count = code - OP.TUPLE1 + 1;
+      case 0x85: // TUPLE1
+      case 0x86: // TUPLE2
+      case 0x87: {
+        // TUPLE3
+        const count = code - 0x85 + 1;
         this.#need(count);
         this.#tuple(count);
         return false;
       }
-      case OP.TUPLE:
+      case 0x74: // TUPLE
         this.#tuple(this.#unmark());
         return false;
-      case OP.LIST:
-      case OP.FROZENSET:
+      case 0x6c: // LIST
+      case 0x91: // FROZENSET
         this.#replace(this.#unmark(), OTHER);
         return false;
-      case OP.DICT: {
+      case 0x64: {
+        // DICT
         const count = this.#unmark();
         if (count % 2 === 1) broken('a dictionary of an odd number of values');
         this.#replace(count, DICT);
         return false;
       }
-      case OP.APPEND:
+      case 0x61: // APPEND
         this.#need(2);
         stack.pop();
         this.#fill(this.#top(), 'items');
         return false;
-      case OP.APPENDS:
-      case OP.ADDITEMS:
-        stack.length -= this.#unmark();
+      case 0x65: // APPENDS
+      case 0x90: // ADDITEMS
+        this.#drop(this.#unmark());
         this.#fill(this.#top(), 'items');
         return false;
-      case OP.SETITEM:
+      case 0x73: // SETITEM
         this.#need(3);
-        stack.length -= 2;
+        this.#drop(2);
         this.#fill(this.#top(), 'entries');
         return false;
-      case OP.SETITEMS: {
+      case 0x75: {
+        // SETITEMS
         const count = this.#unmark();
         if (count % 2 === 1) broken('an odd number of keys and values');
-        stack.length -= count;
+        this.#drop(count);
         this.#fill(this.#top(), 'entries');
         return false;
       }
-      case OP.BININT:
+      case 0x4a: // BININT
         this.#push(this.#number(4) | 0);
         return false;
-      case OP.BININT1:
-      case OP.BININT2:
-        this.#push(this.#number(code === OP.BININT1 ? 1 : 2));
+      case 0x4b: // BININT1
+      case 0x4d: // BININT2
+        this.#push(this.#number(code === 0x4b ? 1 : 2));
         return false;
-      case OP.INT:
-      case OP.LONG:
-        return this.#numeral(code === OP.LONG);
-      case OP.FLOAT: {
+      case 0x49: // INT
+      case 0x4c: // LONG
+        return this.#numeral(code === 0x4c);
+      case 0x46: {
+        // FLOAT
         const line = this.#line(MAX_NUMERAL);
         if (line !== null && !/^\s*[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*|inf|infinity|nan)([eE][-+]?\d+)?\s*$/i.test(line))
           broken('a number that is none');
         this.#push(OTHER);
         return false;
       }
-      case OP.BINFLOAT:
+      case 0x47: // BINFLOAT
         this.#skip(8);
         this.#push(OTHER);
         return false;
-      case OP.LONG1:
+      case 0x8a: // LONG1
         return this.#long(this.#number(1));
-      case OP.LONG4: {
+      case 0x8b: {
+        // LONG4
         const length = this.#number(4);
         if (length > 0x7fffffff) broken('a number of negative length');
         return this.#long(length);
@@ -456,7 +439,8 @@ class Walk {
   #longer(code: number): boolean {
     const stack = this.#stack;
     switch (code) {
-      case OP.STRING: {
+      case 0x53: {
+        // STRING
         const line = this.#line(MAX_NAME);
         if (line === null) this.#push(OTHER);
         else {
@@ -466,106 +450,114 @@ class Walk {
         }
         return false;
       }
-      case OP.UNICODE: {
+      case 0x56: {
+        // UNICODE
         const line = this.#line(MAX_NAME);
         this.#push(line === null ? OTHER : line.includes('\\') ? UNKNOWN : line);
         return false;
       }
-      case OP.BINSTRING: {
+      case 0x54: {
+        // BINSTRING
         const length = this.#number(4);
         if (length > 0x7fffffff) broken('a text of negative length');
         this.#push(this.#text(length));
         return false;
       }
-      case OP.SHORT_BINSTRING:
-      case OP.SHORT_BINUNICODE:
+      case 0x55: // SHORT_BINSTRING
+      case 0x8c: // SHORT_BINUNICODE
         this.#push(this.#text(this.#number(1)));
         return false;
-      case OP.BINUNICODE:
-      case OP.BINUNICODE8:
-        this.#push(this.#text(this.#number(code === OP.BINUNICODE ? 4 : 8)));
+      case 0x58: // BINUNICODE
+      case 0x8d: // BINUNICODE8
+        this.#push(this.#text(this.#number(code === 0x58 ? 4 : 8)));
         return false;
-      case OP.SHORT_BINBYTES:
+      case 0x43: // SHORT_BINBYTES
         this.#skip(this.#number(1));
         this.#push(OTHER);
         return false;
-      case OP.BINBYTES:
-      case OP.BINBYTES8:
-      case OP.BYTEARRAY8:
-        this.#skip(this.#number(code === OP.BINBYTES ? 4 : 8));
+      case 0x42: // BINBYTES
+      case 0x8e: // BINBYTES8
+      case 0x96: // BYTEARRAY8
+        this.#skip(this.#number(code === 0x42 ? 4 : 8));
         this.#push(OTHER);
         return false;
-      case OP.GET:
+      case 0x67: // GET
         this.#recall(this.#memoIndex());
         return false;
-      case OP.BINGET:
-      case OP.LONG_BINGET:
-        this.#recall(this.#number(code === OP.BINGET ? 1 : 4));
+      case 0x68: // BINGET
+      case 0x6a: // LONG_BINGET
+        this.#recall(this.#number(code === 0x68 ? 1 : 4));
         return false;
-      case OP.PUT: {
+      case 0x70: {
+        // PUT
         const index = this.#memoIndex();
         this.#remember(index, this.#top());
         return false;
       }
-      case OP.BINPUT:
-      case OP.LONG_BINPUT: {
-        const index = this.#number(code === OP.BINPUT ? 1 : 4);
+      case 0x71: // BINPUT
+      case 0x72: {
+        // LONG_BINPUT
+        const index = this.#number(code === 0x71 ? 1 : 4);
         this.#remember(index, this.#top());
         return false;
       }
-      case OP.MEMOIZE:
+      case 0x94: // MEMOIZE
         this.#remember(this.#dense + this.#sparse.size, this.#top());
         return false;
-      case OP.GLOBAL:
+      case 0x63: // GLOBAL
         this.#push(this.#import(this.#line(MAX_NAME), this.#line(MAX_NAME)));
         return false;
-      case OP.STACK_GLOBAL: {
+      case 0x93: {
+        // STACK_GLOBAL
         this.#need(2);
         const name = stack.pop() as Value;
         const module = stack.pop() as Value;
         this.#push(this.#import(module, name));
         return false;
       }
-      case OP.INST: {
+      case 0x69: {
+        // INST
         const target = this.#import(this.#line(MAX_NAME), this.#line(MAX_NAME));
         this.#replace(this.#unmark(), this.#call(target));
         return false;
       }
-      case OP.OBJ: {
+      case 0x6f: {
+        // OBJ
         const count = this.#unmark();
         if (count < 1) broken('a value is taken from an empty stack');
         this.#replace(count, this.#call(stack[stack.length - count]));
         return false;
       }
-      case OP.REDUCE:
-      case OP.NEWOBJ:
+      case 0x52: // REDUCE
+      case 0x81: // NEWOBJ
         this.#need(2);
         this.#replace(2, this.#call(stack[stack.length - 2]));
         return false;
-      case OP.NEWOBJ_EX:
+      case 0x92: // NEWOBJ_EX
         this.#need(3);
         this.#replace(3, this.#call(stack[stack.length - 3]));
         return false;
-      case OP.BUILD:
+      case 0x62: // BUILD
         this.#need(2);
         stack.pop();
         this.#acted = true;
         this.#fill(this.#top(), 'attributes');
         return false;
-      case OP.EXT1:
-      case OP.EXT2:
-      case OP.EXT4: {
-        const number = this.#number(code === OP.EXT1 ? 1 : code === OP.EXT2 ? 2 : 4);
+      case 0x82: // EXT1
+      case 0x83: // EXT2
+      case 0x84: {
+        // EXT4
+        const number = this.#number(code === 0x82 ? 1 : code === 0x83 ? 2 : 4);
         this.#problem('pickle-extension', `imports number ${number} of a registry that only the reading program knows`);
         this.#acted = true;
         this.#push(UNKNOWN);
         return false;
       }
-      case OP.PERSID:
+      case 0x50: // PERSID
         this.#line(MAX_NAME);
         this.#persistent(OTHER);
         return false;
-      case OP.BINPERSID:
+      case 0x51: // BINPERSID
         this.#persistent(this.#pop());
         return false;
       default:
@@ -594,13 +586,4 @@ class Walk {
     this.#push(length > 0 && bytes[length - 1] > 127 ? OTHER : Number.isSafeInteger(value) ? value : OTHER);
     return false;
   }
-}
-
-/** Whether bytes without the mark of protocol 2 and later are a pickle, and no text that begins like one. */
-export function isBarePickle(walk: PickleWalk, size: number): boolean {
-  const plausible = walk.imports.every(({ module, name }) => looksImportable(module, name));
-  if (!plausible || walk.opcodes < 2) return false;
-  return walk.imports.length > 0
-    ? walk.acted && (walk.ended === 'stop' || walk.imports.some((i) => i.called))
-    : walk.ended === 'stop' && walk.end === size;
 }

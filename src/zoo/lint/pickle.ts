@@ -2,14 +2,13 @@
 import type { ByteSource } from '../../data/zip.ts';
 import { type Findings, quoted } from './findings.ts';
 import { Forward } from './forward.ts';
-import { isBarePickle, type PickleWalk, type StorageReference, walkPickle } from './pickle-walk.ts';
+import { looksImportable } from './pickle-globals.ts';
+import { type PickleWalk, type StorageReference, walkPickle } from './pickle-walk.ts';
 
 /** An old PyTorch checkpoint: magic number, version, system, the objects, the keys of their memory; then that memory. */
 const TORCH_PICKLES = 5;
 /** One after another in one file. */
 const MAX_PICKLES = 1000;
-/** Bytes that are tried as a pickle without mark; a longer one has shown what it is by then. */
-const TRIED = 1 << 20;
 
 /** The mark of protocols 2 to 5 at `at`. Protocols 0 and 1 have none. */
 export function hasPickleMark(source: ByteSource, at = 0): boolean {
@@ -18,11 +17,20 @@ export function hasPickleMark(source: ByteSource, at = 0): boolean {
   return first === 0x80 && version <= 5;
 }
 
+/** Whether bytes without the mark of protocol 2 and later are a pickle, and no text that begins like one. */
+function isBarePickle(walk: PickleWalk, size: number): boolean {
+  const plausible = walk.imports.every(({ module, name }) => looksImportable(module, name));
+  if (!plausible || walk.opcodes < 2) return false;
+  return walk.imports.length > 0
+    ? walk.acted && (walk.ended === 'stop' || walk.imports.some((i) => i.called))
+    : walk.ended === 'stop' && walk.end === size;
+}
+
 /** Whether a pickle begins at `at`, by its mark or because its first opcodes do what only a pickle does. */
 export function beginsPickle(source: ByteSource, at = 0): boolean {
   if (at >= source.size) return false;
   if (hasPickleMark(source, at)) return true;
-  return isBarePickle(walkPickle(new Forward(source, at, Math.min(source.size, at + TRIED))), source.size);
+  return isBarePickle(walkPickle(new Forward(source, at)), source.size);
 }
 
 export interface PickleFound {

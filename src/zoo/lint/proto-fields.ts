@@ -77,24 +77,24 @@ export interface Outline {
   /** `no/wire` */
   readonly fields: ReadonlySet<string>;
   readonly first: ProtoField | undefined;
-  /** All bytes are fields, or the last one is cut off. */
-  readonly whole: boolean;
-  readonly cut: boolean;
+  /** All bytes that were looked at are fields, the last one perhaps cut off. */
+  readonly fits: boolean;
 }
 
-const OUTLINE_FIELDS = 100_000;
+const OUTLINE_FIELDS = 1_000_000;
 
 export function protoOutline(source: ByteSource): Outline {
   const fields = new Set<string>();
   let first: ProtoField | undefined;
+  const budget = { fields: OUTLINE_FIELDS };
   try {
-    for (const field of protoFields(source, 0, source.size, { fields: OUTLINE_FIELDS })) {
+    for (const field of protoFields(source, 0, source.size, budget)) {
       first ??= field;
       fields.add(`${field.no}/${field.wire}`);
     }
   } catch (error) {
     if (!(error instanceof ProtoEnd)) throw error;
-    return { fields, first, whole: false, cut: error.cut };
+    return { fields, first, fits: error.cut || budget.fields < 0 };
   }
-  return { fields, first, whole: true, cut: false };
+  return { fields, first, fits: true };
 }

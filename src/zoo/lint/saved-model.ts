@@ -3,7 +3,7 @@ import type { ByteSource } from '../../data/zip.ts';
 import { type Findings, quoted } from './findings.ts';
 import { type ProtoBudget, ProtoEnd, type ProtoField, protoFields, protoText } from './proto-fields.ts';
 
-const MAX_FIELDS = 3_000_000;
+const MAX_FIELDS = 2_000_000;
 
 /** Operators that run Python, read or write files of the graph's choice, or talk to the network. Saving and restoring weights is not here. */
 const REFUSED = new Set(

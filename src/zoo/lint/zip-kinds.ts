@@ -12,7 +12,9 @@ import type { StorageReference } from './pickle-walk.ts';
 export const MAX_NESTING = 3;
 /** Unpacked bytes of an entry that is looked into, where the file is small; see {@link largest}. */
 const LARGEST = 16_000_000;
-const NPY_START = 12_000;
+/** Bytes of an array's header, and of one of records. */
+const NPY_START = 1024;
+const NPY_LONG = 12_000;
 
 /** Lints what stands in an archive; `lint` is the linter itself, for archives and files within. */
 export type LintWithin = (source: ByteSource, name: string, nesting: number) => LintReport;
@@ -25,9 +27,10 @@ export function lintZip(source: ByteSource, findings: Findings, nesting: number,
     findings.refuse('zip-nesting', `archives within archives, more than ${MAX_NESTING} deep`);
     return 'unknown';
   }
-  const entries = readArchive(source, findings);
-  if (entries === undefined) return 'unknown';
-  const names = entries.map((e) => e.name);
+  const archive = readArchive(source, findings);
+  if (archive === undefined) return 'unknown';
+  const entries = archive.readable ? archive.entries : [];
+  const names = archive.entries.map((e) => e.name);
   const has = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
   const limit = largest(source);
   if (has(/^MAR-INF\/MANIFEST\.json$/i)) {
@@ -43,7 +46,7 @@ export function lintZip(source: ByteSource, findings: Findings, nesting: number,
     }
     return 'keras-zip';
   }
-  if (entries.length > 0 && names.every((name) => name.endsWith('.npy'))) {
+  if (names.length > 0 && names.every((name) => name.endsWith('.npy'))) {
     for (const entry of entries) lintArray(entry, findings, limit);
     return 'npz';
   }
@@ -75,7 +78,9 @@ function tooLarge(entry: ArchiveEntry, findings: Findings, limit: number): void 
 
 /** An array's header stands in its first bytes; a checksum of the numbers protects nobody from anything. */
 function lintArray(entry: ArchiveEntry, findings: Findings, limit: number): void {
-  const start = entry.start(NPY_START);
+  let start = entry.start(NPY_START);
+  // version 1 has 2 bytes for the header's length, later ones 4
+  if (start.length >= 12 && (start[6] > 1 || start[8] + start[9] * 256 > NPY_START - 10)) start = entry.start(NPY_LONG);
   const head: ByteSource = { size: start.length, read: (offset, length) => start.subarray(offset, offset + length) };
   if (!hasNpyMark(head)) {
     if (beginsPickle(head))

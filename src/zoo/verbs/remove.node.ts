@@ -1,6 +1,7 @@
 /** `zoo remove`: a model leaves the project, and with it what was said about it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { attestationsOf } from '../attest/tested.node.ts';
 import { withoutModel, writeLock } from '../lock-write.ts';
 import { removeFromManifest } from '../manifest.ts';
 import { modelFolder } from '../project.node.ts';
@@ -25,7 +26,7 @@ export async function removeModel(root: string, name: string, o: VerbOptions = {
     chosen(project, [name]);
     const entry = project.lock.models.get(name);
     const text = project.manifestText;
-    const attested = `models.sigs/${name}.attestations.jsonl`;
+    const attested = attestationsOf(name);
     const also = () => [
       ...(text === undefined ? [] : [{ path: 'models.json', bytes: removeFromManifest(text, name) }]),
       { path: 'models.lock', bytes: writeLock(withoutModel(project.lock, name)) },

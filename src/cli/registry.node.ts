@@ -109,7 +109,7 @@ export const entries: readonly Entry[] = [
   entry('zoo sign', 'sign the files of a model with your key', async () => (await import('./zoo-sign.node.ts')).zooSign),
   entry(
     'zoo verify-sig',
-    'did someone you trust sign exactly these files',
+    'check that someone you trust signed exactly these files',
     async () => (await import('./zoo-verify-sig.node.ts')).zooVerifySig,
   ),
   entry('zoo explain', 'what a signature covers, and what it does not', async () => (await import('./zoo-explain.node.ts')).zooExplain),

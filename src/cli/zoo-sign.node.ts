@@ -28,7 +28,7 @@ export const zooSign = defineCommand({
     output: z.string().optional().meta({ description: 'default: model.sig in the folder, FILE.sig beside a file', placeholder: 'FILE' }),
     ignore: z
       .array(z.string())
-      .default([])
+      .optional()
       .meta({ description: 'leave this path out, and all below it; relative to the folder', placeholder: 'PATH' }),
   }),
   async run(context, o) {

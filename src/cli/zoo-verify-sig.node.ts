@@ -43,7 +43,7 @@ export const zooVerifySig = defineCommand({
       .meta({ description: "trusted_root.json of a private sigstore; default: the public one's", placeholder: 'FILE' }),
     ignore: z
       .array(z.string())
-      .default([])
+      .optional()
       .meta({ description: 'do not look at this path and what is below it; relative to the folder', placeholder: 'PATH' }),
     ignoreUnsigned: z
       .boolean()

@@ -183,11 +183,16 @@ describe('who signed', () => {
     expect((await refusal(() => verify(odd))).code).toBe('E_SIG_SIGNATURE');
   });
 
-  it('log entries beside a key say nothing and are told to', () => {
+  it.each([
+    ['log entries', { tlogEntries: [{}] }],
+    ['time stamps', { timestampVerificationData: { rfc3161Timestamps: [{ signedTimestamp: 'AAAA' }] } }],
+  ])('%s beside a key say nothing and are told to', (_what, more) => {
     const odd = edited((b) => {
-      b.verificationMaterial.tlogEntries = [{}];
+      Object.assign(b.verificationMaterial, more);
     });
-    expect(verify(odd).warnings).toEqual(['it also holds entries of a transparency log, which say nothing here and were not checked']);
+    expect(verify(odd).warnings).toEqual([
+      'it also holds entries of a transparency log or time stamps, which say nothing here and were not checked',
+    ]);
   });
 });
 

@@ -51,7 +51,9 @@ export function verifyEnvelope(bytes: Uint8Array, trust: SigningTrust, o: Envelo
   const warnings: string[] = [];
   const done = (signer: string): Signed => ({ method, signer, payloadType, payload, warnings, steps });
   if (trust.method === 'sigstore') return done(verifyKeyless(bundle, trust, steps));
-  if (bundle.logEntries > 0) warnings.push('it also holds entries of a transparency log, which say nothing here and were not checked');
+  if (bundle.logEntries + bundle.timestamps > 0) {
+    warnings.push('it also holds entries of a transparency log or time stamps, which say nothing here and were not checked');
+  }
   if (trust.method === 'key') {
     const key = readPublicKey(trust.publicKey, 'public key');
     warnings.push(...checkNamedKey(bundle, key, steps, o.legacy ?? false));

@@ -172,7 +172,7 @@ class Walk {
 
   /** Setting an array's length has it moved, which takes long where it is done for every opcode. */
   #drop(count: number): void {
-    if (count > 8) this.#this.#drop(count);
+    if (count > 8) this.#stack.length -= count;
     else for (let i = 0; i < count; i++) this.#stack.pop();
   }
 

@@ -182,7 +182,7 @@ describe('NumPy arrays', () => {
     [
       'a header that computes',
       npy(of("__import__('os').system('id')")),
-      ["refused npy: header that is no plain Python value, got \"__import__('os').system('id'), 'fortran_ord\""],
+      ["refused npy: header that is no plain Python value, got \"__import__('os').system('id'), 'fortran_\""],
     ],
     [
       'sizes that overflow',
@@ -277,7 +277,7 @@ describe('texts, programs and names', () => {
 });
 
 describe('files made to take long', () => {
-  it.each(Object.keys(LINT_BOMBS).filter((name) => /zip of entries|in zip|tuples in tuples|brackets|hdf5/.test(name)))('%s', (name) => {
+  it.each(Object.keys(LINT_BOMBS).filter((name) => /zip of entries|in zip|tuples in tuples|hdf5/.test(name)))('%s', (name) => {
     const { kind, findings } = lintBytes(bytesSource(LINT_BOMBS[name]()), 'file');
     expect(kind === 'pickle' || findings.length > 0).toBe(true);
   });

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { fail } from '../../core/errors.ts';
 import type { ByteSource } from '../../data/zip.ts';
 import { externalReader } from '../../onnx/external.node.ts';
+import { compareNames } from '../digest.ts';
 import { type FormatKind, type LintReport, VERDICTS } from '../types.ts';
 import { hasZipMark } from './archive.ts';
 import { Findings } from './findings.ts';
@@ -169,7 +170,7 @@ export async function lintFolder(folder: string): Promise<LintedFile[]> {
     if (plain) linted.push({ path: name, report: lintOne(join(folder, name), data) });
     else linted.push({ path: name, report: { kind: 'unknown', verdict: 'refused', findings: [NOT_PLAIN] } });
   }
-  return linted;
+  return linted.sort((a, b) => compareNames(a.path, b.path));
 }
 
 const NOT_PLAIN = { rule: 'not-a-file', verdict: 'refused', says: 'a link, a pipe or a device and no file' } as const;
@@ -184,7 +185,7 @@ function entriesOf(folder: string): Dirent[] {
 
 function list(folder: string, below: string, depth: number, found: { name: string; plain: boolean }[]): { name: string; plain: boolean }[] {
   if (depth > MAX_DEPTH) cannot(folder, 'folders too deep within each other', { expected: `at most ${MAX_DEPTH}` });
-  for (const entry of entriesOf(join(folder, below)).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+  for (const entry of entriesOf(join(folder, below))) {
     const name = below === '' ? entry.name : `${below}/${entry.name}`;
     if (entry.isDirectory()) {
       if (entry.name !== '.git') list(folder, name, depth + 1, found);

@@ -3,6 +3,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
+import { readAuthorities } from '../zoo/signing/certificates.node.ts';
+import { readPublicKey } from '../zoo/signing/keys.node.ts';
+import { readTrustedRoot } from '../zoo/signing/trusted-root-read.node.ts';
 import type { PolicyRule } from '../zoo/types.ts';
 
 export const fetchFields = {
@@ -60,7 +63,11 @@ interface Signers {
   readonly trustedRoot?: string;
 }
 
-/** The rule's signers; undefined where no flag names one. Files outside of the project are copied into it, where they can be committed. */
+/**
+ * The rule's signers; undefined where no flag names one. Files outside of the project are copied into it, where they can be committed, so
+ * each is read as what it should be first: a private key must not get there.
+ * @throws SecateurError (exit code 2) E_SIG_KEY, E_SIG_AUTHORITY, E_SIG_TRUSTED_ROOT, and where a file cannot be read
+ */
 export async function signerOf(root: string, o: Signers): Promise<Pick<PolicyRule, 'keys' | 'authorities' | 'identities'> | undefined> {
   const { identity, issuer, trustedRoot } = o;
   if ((identity === undefined) !== (issuer === undefined)) {
@@ -71,24 +78,55 @@ export async function signerOf(root: string, o: Signers): Promise<Pick<PolicyRul
     fail({ where: '--trusted-root', what: 'has no effect without --identity and --issuer', exitCode: 2 });
   }
   if (o.key === undefined && o.authority === undefined && identity === undefined) return undefined;
-  const kept = (paths: readonly string[]): Promise<string[]> => Promise.all(paths.map((path) => keptInProject(root, path)));
+  const [keys, authorities, roots] = await Promise.all([
+    checkedFiles(o.key, readPublicKey),
+    checkedFiles(o.authority, (text, where) => readAuthorities([text], () => where)),
+    checkedFiles(trustedRoot === undefined ? undefined : [trustedRoot], readTrustedRoot),
+  ]);
+  const kept = (files: readonly Typed[]): Promise<string[]> => Promise.all(files.map((file) => keptInProject(root, file)));
   return {
-    ...(o.key && { keys: await kept(o.key) }),
-    ...(o.authority && { authorities: await kept(o.authority) }),
+    ...(keys && { keys: await kept(keys) }),
+    ...(authorities && { authorities: await kept(authorities) }),
     ...(identity !== undefined &&
-      issuer !== undefined && {
-        identities: [{ identity, issuer, ...(trustedRoot !== undefined && { trustedRoot: (await kept([trustedRoot]))[0] }) }],
-      }),
+      issuer !== undefined && { identities: [{ identity, issuer, ...(roots && { trustedRoot: (await kept(roots))[0] }) }] }),
   };
+}
+
+interface Typed {
+  readonly typed: string;
+  readonly content: string;
+}
+
+/** Files of signers as text, each of which `check` could read. */
+async function checkedFiles(
+  paths: readonly string[] | undefined,
+  check: (text: string, where: string) => unknown,
+): Promise<Typed[] | undefined> {
+  return paths && Promise.all(paths.map((path) => checkedFile(path, check)));
+}
+
+async function checkedFile(typed: string, check: (text: string, where: string) => unknown): Promise<Typed> {
+  const content = await readText(typed);
+  check(content, typed);
+  // beside certificates too, where `check` does not look
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(content)) {
+    fail({
+      code: 'E_SIG_KEY',
+      where: typed,
+      what: 'holds a private key, which others must not get',
+      hint: 'a file without it',
+      exitCode: 2,
+    });
+  }
+  return { typed, content };
 }
 
 /** Where files of signers are copied to. */
 const KEYS = 'models.keys';
 
-/** The path of a signer's file within the project. Throws SecateurError where it cannot be read, or another file has that name there. */
-async function keptInProject(root: string, typed: string): Promise<string> {
+/** The path of a signer's file within the project. Throws SecateurError where another file has that name there. */
+async function keptInProject(root: string, { typed, content }: Typed): Promise<string> {
   const path = projectPath(root, typed);
-  const content = await readText(typed);
   if (!isAbsolute(path) && path !== '..' && !path.startsWith('../')) return path;
   const copy = `${KEYS}/${basename(typed)}`;
   await mkdir(join(root, KEYS), { recursive: true });

@@ -1,14 +1,12 @@
 /** `secateur zoo audit`: one screen that says how far each model is vouched for. */
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { fail } from '../core/errors.ts';
 import { type AuditedModel, type AuditReport, audit, CONCERNS, failing } from '../zoo/audit.node.ts';
-import { findProject, readProject } from '../zoo/project.node.ts';
+import { readProject } from '../zoo/project.node.ts';
 import type { Integrity } from '../zoo/types.ts';
 import { defineCommand } from './command.node.ts';
 import { columns, oneLine, size } from './output.node.ts';
-import { projectFields } from './zoo-project.node.ts';
+import { projectFields, rootAt } from './zoo-project.node.ts';
 import { counted, SIGNATURE_HONESTY, tellers } from './zoo-words.node.ts';
 
 /** Files and models that are listed without --all. */
@@ -38,7 +36,7 @@ export const zooAudit = defineCommand({
   }),
   async run(context, o) {
     const started = performance.now();
-    const project = await readProject(await rootOf(o.project));
+    const project = await readProject(rootAt(o.project) ?? resolve(o.project ?? '.'));
     const { onProgress } = tellers(context.progress);
     const report = await audit(project, { full: o.full, signal: context.signal, onProgress });
     const failed = failing(report, o.failOn ?? []);
@@ -56,14 +54,6 @@ export const zooAudit = defineCommand({
     };
   },
 });
-
-/** A project at or above the folder, or the folder itself: models can lie anywhere. */
-async function rootOf(typed: string | undefined): Promise<string> {
-  const folder = resolve(typed ?? '.');
-  const found = await stat(folder).catch(() => undefined);
-  if (!found?.isDirectory()) fail({ where: typed ?? '.', what: 'is no folder', hint: 'the folder of a project', exitCode: 2 });
-  return findProject(folder) ?? folder;
-}
 
 function headline({ models, full, lockPresent, unknown }: AuditReport): string {
   if (!lockPresent && models.length === 0) return `no models.lock here, so nothing is locked; ${counted(unknown.looked, 'file')} looked at`;

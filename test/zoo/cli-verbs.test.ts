@@ -1,6 +1,6 @@
 /** What the verbs print, and how they end: the words a person reads, the object a program reads, the exit code a job goes by. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -38,7 +38,7 @@ const add = (...argv: string[]) => zoo('add', `${server.url}/net.onnx`, '--allow
 describe('zoo add', () => {
   it('says what came and who vouches for it', async () => {
     const { code, out, err } = await add();
-    expect(err).toContain(`note: no models.json here or in a folder above: one is made in ${root}`);
+    expect(err).toContain(`note: no models.json yet: one is made in ${root}`);
     expect(out).toBe(
       [
         `added net: 1 file, ${GOOD.length} B, pinned on first use: nobody vouched for these bytes`,
@@ -88,6 +88,24 @@ describe('zoo add', () => {
     const { policy } = JSON.parse(readFileSync(join(root, 'models.json'), 'utf8'));
     expect(policy).toEqual([{ match: 'net', require: 'signature', keys: ['models.keys/team.pub'] }]);
     expect((await zoo('verify')).code).toBe(0);
+  });
+
+  it('a private key is not copied into the project', async () => {
+    const key = join(scratch, `secret-${count}.pem`);
+    execFileSync('openssl', ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key], { stdio: 'pipe' });
+    const refused = await add('--key', key);
+    expect([refused.code, errorOf(refused)]).toEqual([
+      2,
+      `error: E_SIG_KEY ${key}: a private key, expected the public key. Try openssl pkey -in KEY -pubout, and keep the private key to yourself.`,
+    ]);
+    const chain = join(scratch, `chain-${count}.pem`);
+    const subject = ['-subj', '/CN=test', '-days', '2', '-addext', 'basicConstraints=critical,CA:TRUE'];
+    const certificate = execFileSync('openssl', ['req', '-x509', '-new', '-key', key, ...subject], { encoding: 'utf8', stdio: 'pipe' });
+    writeFileSync(chain, `${certificate}${readFileSync(key, 'utf8')}`);
+    expect(errorOf(await add('--authority', chain))).toBe(
+      `error: E_SIG_KEY ${chain}: holds a private key, which others must not get. Try a file without it.`,
+    );
+    expect(readdirSync(root)).toEqual([]);
   });
 
   it('an identity without its issuer', async () => {
@@ -158,11 +176,18 @@ describe('zoo install, verify, diff, update, remove', () => {
     );
   });
 
-  it('no project', async () => {
-    const empty = join(scratch, `empty-${count}`);
+  it('--project is that folder and none above it', async () => {
+    const empty = join(root, 'empty');
     mkdirSync(empty);
-    expect(errorOf(await run('zoo', 'verify', '--project', empty))).toBe(
-      `error: ${empty}: no models.json here or in a folder above. Try \`secateur zoo init\` to make one, or --project DIR.`,
+    const none = `error: ${empty}: no models.json or models.lock in it. Try \`secateur zoo init\` to make one, or another --project.`;
+    expect(errorOf(await run('zoo', 'verify', '--project', empty))).toBe(none);
+    expect((await run('zoo', 'add', `${server.url}/net.onnx`, '--allow-http', '--project', empty)).err).toContain(
+      `note: no models.json yet: one is made in ${empty}`,
     );
+    expect(existsSync(join(empty, 'models.lock'))).toBe(true);
+    expect(errorOf(await run('zoo', 'add', `${server.url}/net.onnx`, '--allow-http', '--project', join(root, 'typo')))).toBe(
+      `error: ${join(root, 'typo')}: is no folder. Try the folder of a project.`,
+    );
+    expect((await run('zoo', 'audit', '--project', join(root, 'empty/models'))).out).toContain('no models.lock here');
   });
 });

@@ -47,18 +47,20 @@ function lines(m: VerifiedModel): string[] {
   for (const path of m.files?.missing ?? []) out.push(`  missing  ${path}`);
   for (const path of m.files?.extra ?? []) out.push(`  extra    ${path}: not in models.lock`);
   for (const path of m.files?.linked ?? []) out.push(`  linked   ${path} has a second name on this disk, through which it can be changed`);
+  for (const { path, says } of m.formats) out.push(`  format   ${path} ${says}`);
   if (m.signatureError) out.push(`  ${m.signatureError.message}`);
   for (const warning of m.signature?.warnings ?? []) out.push(`  signature: ${warning}`);
   for (const p of m.policy) out.push(`  policy   ${p.says}${p.mode === 'warn' ? ' (warning)' : ''}`);
   return out;
 }
 
-const jsonOf = ({ name, ok, entry, files, signature, signatureError, policy }: VerifiedModel): unknown => ({
+const jsonOf = ({ name, ok, entry, files, formats, signature, signatureError, policy }: VerifiedModel): unknown => ({
   name,
   ok,
   locked: entry !== undefined,
   integrity: entry?.integrity,
   files,
+  formats,
   signature,
   error: signatureError && { code: signatureError.parts.code, message: signatureError.message },
   policy: policy.map(({ mode, says, rule }) => ({ mode, says, match: rule.match })),

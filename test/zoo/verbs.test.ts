@@ -209,6 +209,35 @@ describe('install', () => {
     );
   });
 
+  it('a lock that calls a pickle an ONNX file: neither installed nor verified', async () => {
+    const evil = '\x80\x04cos\nsystem\n(S"true"\ntR.';
+    server.put('/net.onnx', Buffer.from(evil, 'latin1'));
+    await updateModels(root, ['net'], { ...options(), allowRefused: true });
+    const honest = lockText();
+    writeFileSync(join(root, 'models.lock'), honest.replace('"pickle"', '"onnx"').replace('"refused"', '"ok"'));
+    const seen = await verifyModels(root);
+    expect(seen.models[0].formats.map((f) => f.says)).toEqual(['is pickle (refused), models.lock says onnx (ok)']);
+    expect(seen.ok).toBe(false);
+    const told = await refusal(installModels(root, { ...options(), frozen: true }));
+    expect([told.parts.code, told.exitCode, told.parts.where]).toEqual(['E_FORMAT', 3, 'net: net.onnx']);
+    expect(told.message).toMatch(
+      /Try models.lock as it was committed, or `secateur zoo remove net` and `zoo add --allow-refused` where you know who made it\.$/,
+    );
+    expect(notes.at(-1)).toBe('net: net.onnx is pickle (refused), models.lock says onnx (ok)');
+    const manifest = join(root, 'models.json');
+    const rules = { ...JSON.parse(readFileSync(manifest, 'utf8')), policy: [{ match: '**', require: 'lock', formats: ['onnx'] }] };
+    writeFileSync(manifest, JSON.stringify(rules));
+    expect((await verifyModels(root)).models[0].policy[0].says).toBe('formats may be onnx, and net.onnx is pickle');
+    rmSync(join(root, 'models'), { recursive: true });
+    expect((await refusal(installModels(root, options()))).parts.code).toBe('E_POLICY');
+    expect(existsSync(join(root, 'models/net'))).toBe(false);
+    // who took it knowingly has it in the lock, where all can read it
+    writeFileSync(manifest, JSON.stringify({ ...rules, policy: [] }));
+    writeFileSync(join(root, 'models.lock'), honest);
+    expect((await installModels(root, { ...options(), frozen: true })).models[0].state).toBe('placed');
+    expect((await verifyModels(root)).ok).toBe(true);
+  });
+
   it('a name that is not there', async () => {
     expect((await refusal(installModels(root, { ...options(), names: ['nett'] }))).message).toBe(
       'E_NAME nett: no model of that name, expected one of net.',

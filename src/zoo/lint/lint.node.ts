@@ -159,9 +159,10 @@ function kindOf(files: readonly LintedFile[]): FormatKind {
 /**
  * All plain files below a folder, in order of path, each with its report; what is no plain file is refused as such. Folders named .git are
  * left out.
+ * @param only paths of the files to look at, where others do not matter
  */
-export async function lintFolder(folder: string): Promise<LintedFile[]> {
-  const names = list(folder, '', 0, []);
+export async function lintFolder(folder: string, only?: readonly string[]): Promise<LintedFile[]> {
+  const names = only?.map((name) => ({ name, plain: statOf(join(folder, name)).isFile() })) ?? list(folder, '', 0, []);
   const data = new Set<string>();
   for (const { name, plain } of names)
     if (plain && /\.onnx$/i.test(name)) for (const file of externalFiles(join(folder, name))) data.add(file);

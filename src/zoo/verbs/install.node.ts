@@ -10,8 +10,9 @@ import { openStamps, type Stamps } from '../store/stamps.node.ts';
 import { verifyFiles } from '../store/verify-files.node.ts';
 import type { LockedModel, WantedModel } from '../types.ts';
 import { begin, withSoundCache } from './begin.node.ts';
+import { lintAgain } from './lint-again.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
-import { enforce, inLanes, obtain, settle } from './obtain.node.ts';
+import { enforce, inLanes, obtain, refuseFormats, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
 
 export interface InstallOptions extends VerbOptions {
@@ -147,10 +148,22 @@ async function installLocked(
   if (!checked) await verifyLockedSignature(project, name, entry, o.onNote, (file) => sources.get(file.path));
   const files = entry.files.map(({ path, size, digest }) => ({ path, size, digest, from: sources.get(path) }));
   // also where nothing differs: files of an older version may be left
-  const placed = await placeModel(project.root, folder, files, { cache, previous: entry.files, signal: o.signal });
+  const check = needed.size > 0 || o.frozen ? (staged: string) => checkFormats(project, name, entry, staged, o) : undefined;
+  const placed = await placeModel(project.root, folder, files, { cache, check, previous: entry.files, signal: o.signal });
   for (const { path, kept } of placed.kept) o.onNote?.(`${name}: ${path} had been changed here; a copy is kept at ${kept}`);
   for (const path of placed.removed) o.onNote?.(`${name}: ${path} was part of an older version and is gone`);
   return { name, state: placed.state, entry, folder };
+}
+
+/** What the lock says of formats was true where it was written, which may have been in an editor. */
+async function checkFormats(project: Project, name: string, entry: LockedModel, folder: string, o: VerbOptions): Promise<void> {
+  const { entry: now, lint, differing } = await lintAgain(folder, entry);
+  if (differing.length === 0) return;
+  for (const { path, says } of differing) o.onNote?.(`${name}: ${path} ${says}`);
+  const unknown = new Map(differing.filter((d) => d.refused).map(({ path }) => [path, lint.get(path)!]));
+  const again = `\`secateur zoo remove ${name}\` and \`zoo add --allow-refused\` where you know who made it`;
+  refuseFormats(project.manifest, name, unknown, `models.lock as it was committed, or ${again}`);
+  enforce(project.manifest, name, now, o);
 }
 
 /** False where the signature is over hashes that the lock does not have, so that the files must be here first. */

@@ -153,7 +153,7 @@ export async function settle(
       files.map((file) => ({ file, claims: claims.get(file.path) ?? [], lint: lint.get(file.path)! })),
       signature,
     );
-    refuseFormats(manifest, name, lint, o);
+    if (o.allowRefused !== true) refuseFormats(manifest, name, lint, ALLOW_HINT);
     for (const [path, { findings }] of lint) {
       for (const f of findings) if (f.verdict === 'refused') o.onNote?.(`${name}: ${path}: ${f.says} (${f.rule})`);
     }
@@ -193,9 +193,11 @@ export function enforce(manifest: Manifest, name: string, entry: LockedModel, o:
   });
 }
 
-/** Where no rule speaks of the model, what is refused needs the user's word. */
-function refuseFormats(manifest: Manifest, name: string, lint: ReadonlyMap<string, LintReport>, o: VerbOptions & Acceptance): void {
-  if (o.allowRefused === true || rulesFor(manifest, name).some((rule) => rule.mode !== 'warn')) return;
+const ALLOW_HINT = 'the same model as ONNX or safetensors, or --allow-refused where you know who made it';
+
+/** Where no rule speaks of the model, what is refused needs the user's word. Throws SecateurError E_FORMAT (exit code 3). */
+export function refuseFormats(manifest: Manifest, name: string, lint: ReadonlyMap<string, LintReport>, hint: string): void {
+  if (rulesFor(manifest, name).some((rule) => rule.mode !== 'warn')) return;
   for (const [path, { verdict, findings, kind }] of lint) {
     if (verdict !== 'refused') continue;
     const worst = findings.find((f) => f.verdict === 'refused');
@@ -203,7 +205,7 @@ function refuseFormats(manifest: Manifest, name: string, lint: ReadonlyMap<strin
       code: 'E_FORMAT',
       where: `${name}: ${path}`,
       what: `${worst?.says ?? 'refused'} (${kind}, rule ${worst?.rule ?? 'unknown'})`,
-      hint: 'the same model as ONNX or safetensors, or --allow-refused where you know who made it',
+      hint,
       exitCode: 3,
     });
   }

@@ -1,6 +1,6 @@
 /** `zoo verify`: is what lies on this disk what the lock says, and is it signed by whom the policy wants? Needs no network. */
 import type { SecateurError } from '../../core/errors.ts';
-import { checkPolicy, type PolicyFinding } from '../policy.ts';
+import { checkPolicy, type PolicyFinding, rulesFor } from '../policy.ts';
 import { modelFolder, readProject } from '../project.node.ts';
 import type { Verification } from '../signing/verify.node.ts';
 import { recover } from '../store/place.node.ts';
@@ -8,6 +8,7 @@ import { openStamps } from '../store/stamps.node.ts';
 import { type FilesCheck, verifyFiles } from '../store/verify-files.node.ts';
 import type { LockedModel } from '../types.ts';
 import { chosen, onBytes, ours } from './install.node.ts';
+import { type FormatChange, lintAgain } from './lint-again.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
 import type { VerbOptions } from './options.ts';
 
@@ -22,6 +23,8 @@ export interface VerifiedModel {
   /** Undefined: in models.json only. */
   readonly entry?: LockedModel;
   readonly files?: FilesCheck;
+  /** Files that are of another format, or judged otherwise, than the lock says; looked for only where all files are as locked. */
+  readonly formats: readonly FormatChange[];
   readonly signature?: Verification;
   readonly signatureError?: SecateurError;
   readonly policy: readonly PolicyFinding[];
@@ -46,13 +49,17 @@ export async function verifyModels(root: string, o: VerifyOptions = {}): Promise
     o.signal?.throwIfAborted();
     const entry = project.lock.models.get(name);
     if (entry === undefined) {
-      models.push({ name, policy: [], ok: false });
+      models.push({ name, formats: [], policy: [], ok: false });
       continue;
     }
     const check = { stamps, fresh: o.quick !== true, signal: o.signal, onBytes: onBytes(o, name) };
     const files = await verifyFiles(modelFolder(project, name), entry, check);
     bytes += files.bytes;
-    const policy = checkPolicy(project.manifest, name, entry);
+    const asLocked = files.changed.length === 0 && files.missing.length === 0;
+    // a second name on the disk is told as such, and the linter says no more of it
+    const linted = asLocked && files.linked.length === 0 ? await lintAgain(modelFolder(project, name), entry) : undefined;
+    const formats = linted?.differing ?? [];
+    const policy = checkPolicy(project.manifest, name, linted?.entry ?? entry);
     let signature: Verification | undefined;
     let signatureError: SecateurError | undefined;
     try {
@@ -60,9 +67,9 @@ export async function verifyModels(root: string, o: VerifyOptions = {}): Promise
     } catch (error) {
       signatureError = ours(error);
     }
-    const ok =
-      files.changed.length === 0 && files.missing.length === 0 && signatureError === undefined && !policy.some((p) => p.mode === 'enforce');
-    models.push({ name, entry, files, signature, signatureError, policy, ok });
+    const taken = formats.every((f) => !f.refused) || rulesFor(project.manifest, name).some((rule) => rule.mode !== 'warn');
+    const ok = asLocked && taken && signatureError === undefined && !policy.some((p) => p.mode === 'enforce');
+    models.push({ name, entry, files, formats, signature, signatureError, policy, ok });
   }
   await stamps.save();
   return { models, ok: models.every((m) => m.ok), bytes };

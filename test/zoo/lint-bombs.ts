@@ -127,6 +127,8 @@ export const LINT_BOMBS: Readonly<Record<string, () => Uint8Array>> = {
     zip({ 'metadata.json': latin('{}'), 'config.json': latin(`[${'{"class_name":"Dense"},'.repeat(400_000)}0]`) }, 0),
   'prototxt of layers': () => latin('layer { type: "Python" name: \'x\' }\n'.repeat(280_000)),
   'prototxt of one text': () => latin(`layer { type: ${'"a" '.repeat(2_400_000)} }`),
+  'text of empty lines': () => repeated(latin('\n')),
+  'prototxt of quotes that are not closed': () => joinBytes([latin('layer { type: '), repeated(latin('"\\'))]),
   'text of one line': () => repeated(latin('a')),
   zeros: () => new Uint8Array(MB10),
   'end records of zip archives': () => joinBytes([latin('x\0'), repeated(joinBytes([latin('PK\u0005\u0006'), new Uint8Array(18)]))]),

@@ -4,11 +4,11 @@ import { CaffeLayers } from './caffe-layers.ts';
 import type { Findings } from './findings.ts';
 
 /** Characters that are read; networks of a thousand layers have a tenth of that. */
-const LONGEST = 4_000_000;
+export const LONGEST_PROTOTXT = 4_000_000;
 
 /** Whether a text has a layer or network parameters of Caffe in it. */
 export const looksPrototxt = (text: string): boolean =>
-  /(^|\n)\s*(layers?|input_param|net_param|train_net|net)\s*(\{|:\s*")/.test(text) && /[{:]/.test(text);
+  /(^|\n)[ \t]*(layers?|input_param|net_param|train_net|net)\s*(\{|:\s*")/.test(text) && /[{:]/.test(text);
 
 interface Token {
   readonly kind: 'word' | 'text' | 'mark';
@@ -20,6 +20,8 @@ function* tokens(source: string): Generator<Token> {
   const pattern = /\s+|#[^\n]*|"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'|[\w.+-]+|./gsu;
   for (let found = pattern.exec(source); found !== null; found = pattern.exec(source)) {
     const [all, double, single] = found;
+    // A text that is not closed: to look for its end from every quote on would take for ever.
+    if (all === '"' || all === "'") return;
     const quotedText = double ?? single;
     if (quotedText !== undefined) yield { kind: 'text', value: unescaped(quotedText) };
     else if (/^[\w.+-]/.test(all)) yield { kind: 'word', value: all };
@@ -41,7 +43,7 @@ export function lintPrototxt(text: string, findings: Findings): void {
   let key = '';
   let value = '';
   // fields that were given since the last brace; a text goes on over several pieces
-  for (const { kind, value: token } of tokens(text.slice(0, LONGEST))) {
+  for (const { kind, value: token } of tokens(text.slice(0, LONGEST_PROTOTXT))) {
     if (kind === 'text') {
       value += token;
       continue;
@@ -55,5 +57,5 @@ export function lintPrototxt(text: string, findings: Findings): void {
   }
   if (value !== '') layers.field(key, value);
   layers.report(findings);
-  if (text.length >= LONGEST) findings.flag('caffe-long', 'too long to be read to its end');
+  if (text.length >= LONGEST_PROTOTXT) findings.flag('caffe-long', 'too long to be read to its end');
 }

@@ -8,7 +8,7 @@ import { checkModelBytes } from '../../onnx/sniff.ts';
 import type { FormatKind, LintReport } from '../types.ts';
 import { endsAsZip } from './archive.ts';
 import { lintCaffemodel } from './caffe-model.ts';
-import { lintPrototxt } from './caffe-text.ts';
+import { LONGEST_PROTOTXT, lintPrototxt } from './caffe-text.ts';
 import { type Detected, detect } from './detect.ts';
 import { checkExtension } from './extension.ts';
 import { Findings } from './findings.ts';
@@ -96,7 +96,7 @@ function lintDetected(
       lintCaffemodel(source, findings);
       return detected;
     case 'prototxt':
-      lintPrototxt(textStart(source) as string, findings);
+      lintPrototxt(new TextDecoder('utf-8').decode(source.read(0, Math.min(source.size, LONGEST_PROTOTXT))), findings);
       return detected;
     case 'text':
       lintText(textStart(source) as string, name, findings);

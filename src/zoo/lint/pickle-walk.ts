@@ -191,6 +191,7 @@ class Walk {
   // -------------------------------------------------------------------------------------------------------------- memo
 
   #remember(index: number, value: Value): void {
+    const taken = index < this.#dense || (this.#sparse.size > 0 && this.#sparse.has(index));
     if (typeof value === 'string' || value === UNKNOWN) {
       if (this.#texts < MAX_TEXTS) this.#memo.set(index, value);
       // From here on an entry without note may be anything.
@@ -199,11 +200,11 @@ class Walk {
     } else if (value instanceof Imported || value instanceof Made) {
       if (this.#memo.size >= MAX_OBJECTS) broken(`more than ${MAX_OBJECTS} objects in the memo`);
       this.#memo.set(index, value);
-    } else if (index < this.#dense || this.#sparse.has(index)) this.#memo.delete(index);
-    if (index < this.#dense || this.#sparse.has(index)) return;
+    } else if (taken) this.#memo.delete(index);
+    if (taken) return;
     if (index === this.#dense) {
       this.#dense++;
-      while (this.#sparse.delete(this.#dense)) this.#dense++;
+      if (this.#sparse.size > 0) while (this.#sparse.delete(this.#dense)) this.#dense++;
     } else {
       if (this.#sparse.size >= MAX_SPARSE) broken('too many gaps in the memo');
       this.#sparse.add(index);
@@ -567,6 +568,11 @@ class Walk {
 
   #numeral(long: boolean): boolean {
     const line = this.#line(MAX_NUMERAL);
+    // nearly all are small
+    if (line !== null && line.length <= 15 && /^\d+$/.test(line)) {
+      this.#push(Number(line));
+      return false;
+    }
     if (line !== null && !(long ? /^\s*[-+]?\w+L?\s*$/ : /^\s*[-+]?\w+\s*$/).test(line)) broken('a number that is none');
     const value = line === null ? Number.NaN : Number.parseInt(line, 10);
     this.#push(Number.isSafeInteger(value) && /^\d+L?$/.test(line as string) ? value : OTHER);

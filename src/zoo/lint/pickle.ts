@@ -26,11 +26,17 @@ function isBarePickle(walk: PickleWalk, size: number): boolean {
     : walk.ended === 'stop' && walk.end === size;
 }
 
+/** Walks that told that a source is a pickle, so that it need not be walked over again. */
+const walked = new WeakMap<ByteSource, PickleWalk>();
+
 /** Whether a pickle begins at `at`, by its mark or because its first opcodes do what only a pickle does. */
 export function beginsPickle(source: ByteSource, at = 0): boolean {
   if (at >= source.size) return false;
   if (hasPickleMark(source, at)) return true;
-  return isBarePickle(walkPickle(new Forward(source, at)), source.size);
+  const walk = walkPickle(new Forward(source, at));
+  const bare = isBarePickle(walk, source.size);
+  if (bare && at === 0) walked.set(source, walk);
+  return bare;
 }
 
 export interface PickleFound {
@@ -49,7 +55,7 @@ export function lintPickle(source: ByteSource, findings: Findings): PickleFound 
   let wanted = 1;
   let at = 0;
   for (let i = 0; i < MAX_PICKLES; i++) {
-    const walk = walkPickle(new Forward(source, at));
+    const walk = (i === 0 ? walked.get(source) : undefined) ?? walkPickle(new Forward(source, at));
     if (i === 0 && walk.torchMagic) [torch, wanted] = [true, TORCH_PICKLES];
     active ||= walk.acted;
     storages.push(...walk.storages);

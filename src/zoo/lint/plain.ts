@@ -3,7 +3,7 @@ import type { ByteSource } from '../../data/zip.ts';
 import { type Findings, quoted } from './findings.ts';
 
 /** Bytes that are looked at. */
-const LOOKED = 1 << 16;
+const LOOKED = 1 << 20;
 
 const MEDIA: readonly (readonly number[])[] = [
   [0x89, 0x50, 0x4e, 0x47],

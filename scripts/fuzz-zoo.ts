@@ -7,7 +7,7 @@
  * same for its number. The work is done in a child process that notes the number of the input before each one, so that a hang or a crash
  * is found and the rest goes on. Prints accepted / refused / bugs as Markdown; exit code 1 if there was a bug: an error that is no
  * SecateurError, an input that takes more than a second of processor time, memory beyond the bound, a hang, a crash. Such inputs are
- * kept in fuzz-findings/. `--only N` does one input in this process and prints what came out; `--keep N` writes it to a file.
+ * kept in fuzz-findings/. `--only N` does one input in this process and prints what came out.
  */
 import { fork } from 'node:child_process';
 import {
@@ -215,7 +215,6 @@ async function main(): Promise<number> {
   if (values.only !== undefined) {
     const loaded = await load(wanted[0]);
     const bytes = inputOf(Number(values.only), loaded);
-    if (existsSync('fuzz-findings')) writeFileSync(`fuzz-findings/${wanted[0]}-${seed}-${values.only}.bin`, bytes);
     console.log(await answer(loaded.target, bytes));
     return 0;
   }

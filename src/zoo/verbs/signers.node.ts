@@ -6,6 +6,7 @@ import { type SignerSet, signersFor } from '../policy.ts';
 import { type SigningTrust, trustMatching } from '../signing/trust.node.ts';
 import { type Verification, verifyDigests } from '../signing/verify.node.ts';
 import { type FileAt, verifyFilesAt } from '../signing/verify-model.node.ts';
+import { hashFile } from '../store/hash.node.ts';
 import type { LockedFile, Manifest } from '../types.ts';
 
 /** `at`: where its bytes are, for signatures over other hashes than SHA-256; undefined where they are not on this machine. */
@@ -77,7 +78,10 @@ async function checkSet(
   });
 }
 
-/** By the digests that are known; where the signature is over other hashes (BLAKE2b, BLAKE3, ranges of files), by the files. */
+/**
+ * By the digests that are known; where the signature is over other hashes (BLAKE2b, BLAKE3, ranges of files), by the files. Those must have
+ * the known digests: else an older model that still lies here would vouch for what is fetched next.
+ */
 async function verifyOne(
   bundle: Uint8Array,
   trust: SigningTrust,
@@ -89,7 +93,8 @@ async function verifyOne(
     return verifyDigests(bundle, trust, known, o);
   } catch (error) {
     const other = error instanceof SecateurError && error.parts.code === 'E_SIG_HASH';
-    if (!other || files.some((f) => f.at === undefined)) throw error;
+    if (!other) throw error;
+    for (const { at, digest } of files) if (at === undefined || (await hashFile(at)).digest !== digest) throw error;
     const there = files.map(({ path, size, at }): FileAt => ({ name: path, size, path: at! }));
     return verifyFilesAt(bundle, trust, there, o);
   }

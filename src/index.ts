@@ -83,7 +83,12 @@ export { train } from './train/loop.ts';
 export { buildNetwork, networks } from './train/networks/registry.ts';
 export type { TrainOptions, TrainResult } from './train/options.ts';
 // zoo
+export { appendAttestation, checkAttestations } from './zoo/attest/attestations.node.ts';
+export { testStatement } from './zoo/attest/statement.ts';
 export { audit } from './zoo/audit.node.ts';
+export { collectFacts } from './zoo/bom/collect.node.ts';
+export { bomText, mlBom } from './zoo/bom/ml-bom.ts';
+export { validateBom } from './zoo/bom/validate.node.ts';
 export { lintFile } from './zoo/lint/lint.node.ts';
 export { parseLock } from './zoo/lock.ts';
 export { writeLock } from './zoo/lock-write.ts';

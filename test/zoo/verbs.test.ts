@@ -261,6 +261,72 @@ describe('install', () => {
   });
 });
 
+describe('update', () => {
+  it('of the same files: what the user said of them stays, what models.json says now comes in', async () => {
+    server.put('/net.onnx', GOOD);
+    await addModel(root, `${server.url}/net.onnx`, { ...options(), sha256: new Map([['', sha256(GOOD)]]) });
+    const lock = lockText();
+    expect((await updateModels(root, [], options())).changes[0].changed).toBe(false);
+    expect([lockText(), notes]).toEqual([lock, []]);
+    writeFileSync(join(root, 'models.lock'), lock.replace(/"lintRules": "[^"]*"/, '"lintRules": "2020-01"'));
+    expect((await updateModels(root, [], options())).changes[0].changed).toBe(false);
+    expect(lockText()).toBe(lock);
+    expect(notes).toEqual(['net: the same files; what models.lock says of them was written anew']);
+  });
+
+  it('of a model that was taken in spite of what it is: not asked again about the same bytes, but about others', async () => {
+    const zoo = join(root, 'zoo');
+    mkdirSync(zoo);
+    const readme = (sha1: string) => `---\nname: n\ncaffemodel: net.pkl\ncaffemodel_url: ${server.url}/net.pkl\nsha1: ${sha1}\n---\n`;
+    server.put('/net.pkl', Buffer.from('\x80\x04cos\nsystem\n(S"true"\ntR.', 'latin1'));
+    writeFileSync(join(zoo, 'readme.md'), readme('1'.repeat(40)));
+    const took = { acceptClaimMismatch: true, allowRefused: true };
+    await addModel(root, 'caffe:zoo/readme.md', { ...options(), ...took, name: 'net' });
+    expect((await updateModels(root, [], options())).changes[0].changed).toBe(false);
+    const lock = lockText();
+    server.put('/net.pkl', Buffer.from('\x80\x04cos\nsystem\n(S"false"\ntR.', 'latin1'));
+    expect((await refusal(updateModels(root, [], options()))).parts.code).toBe('E_CLAIM');
+    expect((await refusal(updateModels(root, [], { ...options(), acceptClaimMismatch: true }))).parts.code).toBe('E_FORMAT');
+    expect(lockText()).toBe(lock);
+    await updateModels(root, [], { ...options(), ...took });
+    expect(lockText()).not.toBe(lock);
+  });
+
+  it('tells when nobody vouches for the files any more', async () => {
+    server.put('/net.onnx', GOOD);
+    await addModel(root, `${server.url}/net.onnx`, { ...options(), sha256: new Map([['', sha256(GOOD)]]) });
+    server.put('/net.onnx', BAD);
+    await updateModels(root, [], options());
+    expect(notes.at(-1)).toBe('net: had a published hash that matched (matched-published-claim), and has none now (pinned-on-first-use)');
+  });
+
+  it('and install: where one model fails, those before it are told', async () => {
+    for (const name of ['a', 'b']) {
+      server.put(`/${name}.onnx`, GOOD);
+      await addModel(root, `${server.url}/${name}.onnx`, options());
+      server.put(`/${name}.onnx`, name === 'a' ? BAD : '\x80\x04cos\nsystem\n(S"true"\ntR.');
+    }
+    expect((await refusal(updateModels(root, [], options()))).parts.where).toBe('b: b.onnx');
+    expect(notes.at(-1)).toBe('a: was updated before this');
+    rmSync(join(root, 'models'), { recursive: true });
+    const fresh = await openCache(join(scratch, `fresh-${count}`));
+    expect((await refusal(installModels(root, { ...options(), cache: fresh }))).parts.code).toBe('E_INTEGRITY');
+    expect(notes.at(-1)).toBe('a: was installed before this');
+  });
+
+  it('of all: a model that is in one of the two files only does not stop the others', async () => {
+    for (const name of ['a', 'b', 'c']) server.put(`/${name}.onnx`, GOOD);
+    for (const name of ['a', 'b']) await addModel(root, `${server.url}/${name}.onnx`, options());
+    const models = { b: { source: `${server.url}/b.onnx` }, c: { source: `${server.url}/c.onnx` } };
+    writeFileSync(join(root, 'models.json'), JSON.stringify({ models }));
+    expect((await updateModels(root, [], options())).changes.map((c) => c.name)).toEqual(['b']);
+    expect(notes).toEqual([
+      'a is in models.lock but not in models.json (secateur zoo remove a)',
+      'c is in models.json but not in models.lock (secateur zoo install)',
+    ]);
+  });
+});
+
 describe('signatures', () => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
@@ -328,7 +394,10 @@ describe('signatures', () => {
     writeFileSync(join(root, 'published/net.onnx'), BAD);
     expect((await refusal(addSigned())).parts.code).toMatch(/^E_SIG_/);
     rmSync(join(root, 'published/model.sig'));
-    expect((await refusal(addSigned())).message).toContain('E_POLICY net: a signature is wanted, and the lock has none');
+    expect((await refusal(addSigned())).message).toBe(
+      'E_POLICY net: a signature is wanted (rule for "net"), and the source has none, expected model.sig at the top of path:published. ' +
+        'Try the path or address of the signature where it lies elsewhere: `zoo add --signature`, "signature" in models.json.',
+    );
     expect(existsSync(join(root, 'models.lock'))).toBe(false);
   });
 
@@ -350,5 +419,17 @@ describe('signatures', () => {
     await updateModels(root, ['net'], { ...options(), allowUnsigned: true });
     expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(BAD));
     expect(JSON.parse(lockText()).models.net.integrity).toBe('pinned-on-first-use');
+    // a signature that belongs to no file any more
+    expect(existsSync(join(root, 'models.sigs/net.sig'))).toBe(false);
+  });
+
+  it('diff shows what changed also where the signature does not hold', async () => {
+    await addSigned();
+    writeFileSync(join(root, 'published/net.onnx'), BAD);
+    const change = await diffModel(root, 'net', options());
+    expect(change).toMatchObject({ changed: true, files: [{ path: 'net.onnx' }] });
+    expect(change.signer[1]).toBeUndefined();
+    expect(notes.at(-1)).toMatch(/^E_SIG_CHANGED net: signature: 1 file has other bytes than were signed/);
+    expect((await refusal(updateModels(root, ['net'], options()))).parts.code).toBe('E_SIG_CHANGED');
   });
 });

@@ -20,6 +20,20 @@ export async function begin<T>(root: string, o: VerbOptions, work: (project: Pro
   );
 }
 
+/** Where work on several models fails, what was done before is done, and is told. */
+export async function tellingBefore(
+  o: Pick<VerbOptions, 'onNote'>,
+  done: () => readonly string[],
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    for (const text of done()) o.onNote?.(text);
+    throw error;
+  }
+}
+
 /** Does it once more where a file of the cache turned out to be damaged: it was moved aside, and is fetched anew. */
 export async function withSoundCache<T>(o: Pick<VerbOptions, 'onNote'>, work: () => Promise<T>): Promise<T> {
   try {

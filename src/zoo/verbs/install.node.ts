@@ -9,13 +9,14 @@ import { placeModel } from '../store/place.node.ts';
 import { openStamps, type Stamps } from '../store/stamps.node.ts';
 import { verifyFiles } from '../store/verify-files.node.ts';
 import type { LockedModel, WantedModel } from '../types.ts';
-import { begin, withSoundCache } from './begin.node.ts';
+import { begin, tellingBefore, withSoundCache } from './begin.node.ts';
 import { lintAgain } from './lint-again.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
-import { enforce, inLanes, obtain, refuseFormats, settle } from './obtain.node.ts';
+import { type Acceptance, enforce, inLanes, obtain, refuseFormats, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
 
-export interface InstallOptions extends VerbOptions {
+/** What is accepted counts for models that are not in the lock yet. */
+export interface InstallOptions extends VerbOptions, Acceptance {
   /** The lock must cover models.json and is never written; what is on disk is hashed, stamps are not believed. */
   readonly frozen?: boolean;
   /** Only these. */
@@ -47,11 +48,11 @@ export async function installModels(root: string, o: InstallOptions = {}): Promi
     if (o.frozen) requireCovered(project, names);
     const stamps = await openStamps(root);
     const models: InstalledModel[] = [];
-    for (const name of names) {
+    const one = async (name: string): Promise<void> => {
       o.signal?.throwIfAborted();
       const wanted = project.manifest.models.get(name);
       const entry = project.lock.models.get(name);
-      if (wanted === undefined) continue;
+      if (wanted === undefined) return;
       if (entry !== undefined && isFor(entry, wanted)) {
         models.push(await withSoundCache(o, () => installLocked(project, name, entry, cache, stamps, o)));
       } else {
@@ -60,8 +61,15 @@ export async function installModels(root: string, o: InstallOptions = {}): Promi
         project = { ...project, lock: settled.lock };
         models.push({ name, state: 'locked', entry: settled.entry, folder: settled.folder });
       }
+    };
+    const done = (): string[] => models.filter((m) => m.state !== 'unchanged').map((m) => `${m.name}: was installed before this`);
+    try {
+      await tellingBefore(o, done, async () => {
+        for (const name of names) await one(name);
+      });
+    } finally {
+      await stamps.save();
     }
-    await stamps.save();
     const orphans = [...project.lock.models.keys()].filter((name) => !project.manifest.models.has(name));
     return { models, orphans };
   });

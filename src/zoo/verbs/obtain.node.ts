@@ -5,13 +5,13 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { fail } from '../../core/errors.ts';
+import { fail, SecateurError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.node.ts';
 import { checkClaims, requireClaims } from '../fetch/claims.node.ts';
 import { fetchFile } from '../fetch/download.node.ts';
 import { lintFile, lintFolder } from '../lint/lint.node.ts';
 import { withModel, writeLock } from '../lock-write.ts';
-import { checkPolicy, rulesFor } from '../policy.ts';
+import { checkPolicy, rulesFor, signersFor } from '../policy.ts';
 import { modelFolder, type Project } from '../project.node.ts';
 import type { Verification } from '../signing/verify.node.ts';
 import { resolveSource } from '../sources/resolve.node.ts';
@@ -24,15 +24,17 @@ import type {
   FetchedFile,
   LintReport,
   Lock,
+  LockedFile,
   LockedModel,
   LockedSignature,
   Manifest,
   SourceFile,
   WantedModel,
 } from '../types.ts';
+import { INTEGRITIES } from '../types.ts';
 import { lockEntry } from './lock-entry.ts';
 import type { VerbOptions } from './options.ts';
-import { checkSigners } from './signers.node.ts';
+import { checkSigners, requireCovered, type SignersCheck } from './signers.node.ts';
 
 /** Name that a bundle has by custom, at the top of the signed folder. */
 export const BUNDLE_NAME = 'model.sig';
@@ -70,7 +72,7 @@ export const bundlePath = (name: string): string => `models.sigs/${name}.sig`;
  * @throws SecateurError E_CLAIM, E_SIG_... (exit code 3), and what sources and downloads throw
  */
 export async function obtain(
-  project: Pick<Project, 'root'>,
+  project: Pick<Project, 'root' | 'lock'>,
   manifest: Manifest,
   name: string,
   wanted: WantedModel,
@@ -92,15 +94,17 @@ export async function obtain(
   }
   const signatureFile = await bundleOf(project.root, wanted, beside);
   const files = await inLanes(listed, (file) => fetchFile(file, cache, { ...o, name }));
-  const claims = new Map(files.map((file) => [file.path, claimsOf(name, file, o)]));
+  const before = new Map(project.lock.models.get(name)?.files.map((f) => [f.path, f]));
+  const claims = new Map(files.map((file) => [file.path, claimsOf(name, file, before.get(file.path), o)]));
   const { files: _, ...source } = found;
   if (signatureFile === undefined) return { wanted, source, files, claims };
   const bundle = await readBundle(await fetchFile(signatureFile, cache, { ...o, name, maxBytes: MAX_BUNDLE_BYTES }), cache);
   const located = await Promise.all(files.map(async (file) => ({ ...file, at: await cache.find(file.digest) })));
-  const { verified, warned } = await checkSigners(project.root, manifest, name, bundle, located, wanted.include !== undefined);
+  const checking = checkSigners(project.root, manifest, name, bundle, located, wanted.include);
+  const { verified, warned } = await (o.only === 'look' ? checking.catch(toldOnly) : checking);
   for (const text of warned) o.onNote?.(text);
   if (verified === undefined) {
-    const why = 'no rule in models.json says whose would count: not checked (--key, --authority or --identity)';
+    const why = 'no rule in models.json says whose would count: not checked';
     if (warned.length === 0) o.onNote?.(`${name}: has a signature, but ${why}`);
     return { wanted, source, files, claims };
   }
@@ -108,6 +112,12 @@ export async function obtain(
   const { method, signer } = verified;
   const signature = { method, signer, bundle: bundlePath(name), bundleDigest: `sha256:${sha256(bundle)}` as const };
   return { wanted, source, files, claims, bundle, verification: verified, signature };
+}
+
+/** For those who only look: why a signature does not hold is worth as much as what changed. */
+function toldOnly(error: unknown): SignersCheck {
+  if (error instanceof SecateurError && error.parts.code?.startsWith('E_SIG_')) return { warned: [error.message] };
+  throw error;
 }
 
 export interface Settled {
@@ -133,6 +143,7 @@ export async function settle(
   o: VerbOptions & Acceptance & { readonly manifestText?: string },
 ): Promise<Settled> {
   const { source, files, claims, signature, bundle } = obtained;
+  if (bundle === undefined) requireBundle(manifest, name, source.source);
   let entry: LockedModel | undefined;
   const lint = new Map<string, LintReport>();
   const paths = new Map<string, string>();
@@ -153,29 +164,55 @@ export async function settle(
       files.map((file) => ({ file, claims: claims.get(file.path) ?? [], lint: lint.get(file.path)! })),
       signature,
     );
-    if (o.allowRefused !== true) refuseFormats(manifest, name, lint, ALLOW_HINT);
+    const fresh = new Map(files.filter((f) => !accepted(f.path, f.digest)).map((f) => [f.path, lint.get(f.path)!]));
+    if (o.allowRefused !== true) refuseFormats(manifest, name, fresh, ALLOW_HINT);
     for (const [path, { findings }] of lint) {
       for (const f of findings) if (f.verdict === 'refused') o.onNote?.(`${name}: ${path}: ${f.says} (${f.rule})`);
     }
     enforce(manifest, name, entry, o);
+    const uncovered = obtained.verification && requireCovered(manifest, name, obtained.verification, entry.files);
+    if (uncovered !== undefined) o.onNote?.(uncovered);
   };
   const folder = modelFolder({ ...project, manifest }, name);
-  const locked = project.lock.models.get(name)?.files;
+  const before = project.lock.models.get(name);
+  const accepted = (path: string, digest: string): boolean =>
+    before?.files.some((f) => f.path === path && f.digest === digest && f.lint === 'refused') === true;
   const wanted = files.map(({ path, size, digest }) => ({ path, size, digest, from: paths.get(digest)! }));
   let lock = project.lock;
   // the folder, both files and the signature change together or not at all, whenever the process is killed
   const also = () => {
     lock = withModel(project.lock, name, entry!);
     return [
-      ...(bundle === undefined ? [] : [{ path: bundlePath(name), bytes: bundle }]),
+      ...(bundle !== undefined ? [{ path: bundlePath(name), bytes: bundle }] : []),
+      // else a signature of what was here before would lie beside a model that nobody signed
+      ...(bundle === undefined && before?.signature !== undefined ? [{ path: bundlePath(name) }] : []),
       ...(o.manifestText === undefined ? [] : [{ path: 'models.json', bytes: o.manifestText }]),
       { path: 'models.lock', bytes: writeLock(lock) },
     ];
   };
-  const placed = await placeModel(project.root, folder, wanted, { check, also, cache, previous: locked, signal: o.signal });
+  const placed = await placeModel(project.root, folder, wanted, { check, also, cache, previous: before?.files, signal: o.signal });
   for (const { path, kept } of placed.kept) o.onNote?.(`${name}: ${path} had been changed here; a copy is kept at ${kept}`);
   for (const path of placed.carried) o.onNote?.(`${name}: ${path} is not part of the model and was left where it is`);
+  if (before !== undefined && before.signature === undefined && rank(entry!) < rank(before)) {
+    o.onNote?.(`${name}: had a published hash that matched (${before.integrity}), and has none now (${entry!.integrity})`);
+  }
   return { entry: entry!, lint, placed, folder, lock };
+}
+
+const rank = ({ integrity }: LockedModel): number => INTEGRITIES.indexOf(integrity);
+
+/** Before the policy says that the lock has none, which is no news to somebody who adds a model. */
+function requireBundle(manifest: Manifest, name: string, source: string): void {
+  const set = signersFor(manifest, name).find(({ mode }) => mode === 'enforce');
+  if (set === undefined) return;
+  fail({
+    code: 'E_POLICY',
+    where: name,
+    what: `a signature is wanted (rule for "${set.match}"), and the source has none`,
+    expected: `${BUNDLE_NAME} at the top of ${source}`,
+    hint: 'the path or address of the signature where it lies elsewhere: `zoo add --signature`, "signature" in models.json',
+    exitCode: 3,
+  });
 }
 
 /** Throws E_POLICY for the first finding of a rule that is enforced; the others are said. */
@@ -211,18 +248,21 @@ export function refuseFormats(manifest: Manifest, name: string, lint: ReadonlyMa
   }
 }
 
-/** What is published about a file's hash against what it has; a mismatch is an error unless the user takes it, which is then written down. */
-function claimsOf(name: string, file: FetchedFile, o: VerbOptions & Acceptance): CheckedClaim[] {
+/**
+ * What is published about a file's hash against what it has; a mismatch is an error unless the user takes it, which is then written down.
+ * What he said of these very bytes before still holds: a mismatch that he took, a hash that he gave.
+ * @param before the file of that path as it is locked
+ */
+function claimsOf(name: string, file: FetchedFile, before: LockedFile | undefined, o: VerbOptions & Acceptance): CheckedClaim[] {
   const checked = checkClaims(file);
+  const known = before?.digest === file.digest ? before.claims : [];
+  const same = (a: Claim) => (b: Claim) => a.from === b.from && a.algorithm === b.algorithm && a.value === b.value;
   const { only } = o;
-  requireClaims(`${name}: ${file.path}`, file, checked, {
-    accept: o.acceptClaimMismatch || only === 'look',
-    onNote: only === 'look' ? undefined : o.onNote,
-  });
+  const wrong = checked.filter((c) => !c.matched && !known.some(same(c)));
   if (only === 'look') {
-    for (const c of checked) if (!c.matched) o.onNote?.(`${name}: ${file.path} does not have the ${c.algorithm} that ${c.from} gives`);
-  }
-  return checked;
+    for (const c of wrong) o.onNote?.(`${name}: ${file.path} does not have the ${c.algorithm} that ${c.from} gives`);
+  } else requireClaims(`${name}: ${file.path}`, file, wrong, { accept: o.acceptClaimMismatch, onNote: o.onNote });
+  return [...checked, ...known.filter((c) => c.from === 'user' && !checked.some(same(c)))];
 }
 
 function withUserClaims(name: string, files: readonly SourceFile[], given: ReadonlyMap<string, string> | undefined): readonly SourceFile[] {

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { fail, SecateurError } from '../../core/errors.ts';
 import { diffModels } from '../../inspect/diff.ts';
 import { loadModel } from '../../onnx/file.node.ts';
+import { LINT_RULES } from '../lint/lint.ts';
 import { modelFolder, type Project, readProject } from '../project.node.ts';
 import { type Cache, openCache } from '../store/cache.node.ts';
 import { hashFile } from '../store/hash.node.ts';
-import type { LockedModel, Sha256, WantedModel } from '../types.ts';
-import { begin } from './begin.node.ts';
-import { chosen } from './install.node.ts';
+import type { CheckedClaim, LockedModel, Sha256, WantedModel } from '../types.ts';
+import { begin, tellingBefore } from './begin.node.ts';
+import { chosen, isFor } from './install.node.ts';
 import { type Acceptance, type Obtained, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
 
@@ -63,20 +64,45 @@ export async function updateModels(root: string, names: readonly string[], o: Up
   return begin(root, o, async (first, cache) => {
     let project = first;
     const changes: ModelChange[] = [];
-    for (const name of names.length > 0 ? chosen(project, names) : project.lock.models.keys()) {
+    const one = async (name: string): Promise<void> => {
       o.signal?.throwIfAborted();
       const entry = lockedEntry(project, name);
       const made = await obtain(project, project.manifest, name, wantedOf(project, name), cache, o);
       const change = await compare(project, name, entry, made, cache);
+      if (change.changed) refuseDowngrade(name, entry, made, o);
+      if (change.changed || isStale(entry, made)) {
+        const settled = await settle(project, project.manifest, name, made, cache, o);
+        if (!change.changed) o.onNote?.(`${name}: the same files; what models.lock says of them was written anew`);
+        project = { ...project, lock: settled.lock };
+      }
       changes.push(change);
-      if (!change.changed) continue;
-      refuseDowngrade(name, entry, made, o);
-      const settled = await settle(project, project.manifest, name, made, cache, o);
-      project = { ...project, lock: settled.lock };
-    }
+    };
+    const done = (): string[] => changes.filter((c) => c.changed).map((c) => `${c.name}: was updated before this`);
+    await tellingBefore(o, done, async () => {
+      for (const name of names.length > 0 ? chosen(project, names) : updatable(project, o)) await one(name);
+    });
     return { changes };
   });
 }
+
+/** Without names: what is in both files; the rest is told. */
+function updatable(project: Project, o: UpdateOptions): string[] {
+  const { manifest, lock } = project;
+  return chosen(project, undefined).filter((name) => {
+    if (!lock.models.has(name)) o.onNote?.(`${name} is in models.json but not in models.lock (secateur zoo install)`);
+    if (!manifest.models.has(name)) o.onNote?.(`${name} is in models.lock but not in models.json (secateur zoo remove ${name})`);
+    return lock.models.has(name) && manifest.models.has(name);
+  });
+}
+
+/** Whether the lock says of the same files what does not hold any more: another source or choice of files, other published hashes, old rules. */
+function isStale(entry: LockedModel, { wanted, claims }: Obtained): boolean {
+  const old = new Map(entry.files.map((f) => [f.path, JSON.stringify(f.claims.map(claimText))]));
+  const differ = [...claims].some(([path, now]) => JSON.stringify(now.map(claimText)) !== old.get(path));
+  return differ || !isFor(entry, wanted) || entry.lintRules !== LINT_RULES;
+}
+
+const claimText = ({ from, algorithm, value, matched }: CheckedClaim): string => `${from} ${algorithm} ${value} ${matched}`;
 
 function lockedEntry(project: Project, name: string): LockedModel {
   chosen(project, [name]);

@@ -1,10 +1,11 @@
 /** `secateur zoo install`: the disk becomes what models.lock says. */
 import { z } from 'zod';
+import { fail } from '../core/errors.ts';
 import { installModels } from '../zoo/verbs/install.node.ts';
 import { defineCommand } from './command.node.ts';
 import { columns } from './output.node.ts';
 import { projectFields, projectRoot } from './zoo-project.node.ts';
-import { fetchFields, readCa } from './zoo-sources.node.ts';
+import { acceptFields, fetchFields, readCa } from './zoo-sources.node.ts';
 import { counted, tellers, vouched } from './zoo-words.node.ts';
 
 const STATES = { unchanged: 'as locked', placed: 'installed', locked: 'locked and installed' } as const;
@@ -23,16 +24,23 @@ export const zooInstall = defineCommand({
       .boolean()
       .default(false)
       .meta({ description: 'fail where models.lock does not cover models.json; read every byte again, also of files that look untouched' }),
+    ...acceptFields,
     ...fetchFields,
     ...projectFields,
   }),
   async run(context, o) {
+    if (o.frozen && (o.acceptClaimMismatch || o.allowRefused)) {
+      const where = o.allowRefused ? '--allow-refused' : '--accept-claim-mismatch';
+      fail({ where, what: 'has no effect with --frozen, which locks nothing', exitCode: 2 });
+    }
     context.progress.step('installing');
     const { models, orphans } = await installModels(projectRoot(o), {
       ...tellers(context.progress),
       signal: context.signal,
       names: o.names,
       frozen: o.frozen,
+      acceptClaimMismatch: o.acceptClaimMismatch,
+      allowRefused: o.allowRefused,
       offline: o.offline,
       allowHttp: o.allowHttp,
       ca: await readCa(o.ca),

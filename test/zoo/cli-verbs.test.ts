@@ -131,6 +131,17 @@ describe('zoo install, verify, diff, update, remove', () => {
     });
   });
 
+  it('install takes what it is told to take, unless it is frozen', async () => {
+    server.put('/net.onnx', '\x80\x04cos\nsystem\n(S"true"\ntR.');
+    writeFileSync(join(root, 'models.json'), JSON.stringify({ models: { odd: { source: `${server.url}/net.onnx` } } }));
+    const refused = await zoo('install', '--allow-http');
+    expect([refused.code, errorOf(refused).includes('--allow-refused where you know who made it')]).toEqual([3, true]);
+    expect(errorOf(await zoo('install', '--frozen', '--allow-refused'))).toBe(
+      'error: --allow-refused: has no effect with --frozen, which locks nothing.',
+    );
+    expect((await zoo('install', '--allow-http', '--allow-refused')).code).toBe(0);
+  });
+
   it('verify ends with 3 where a byte differs', async () => {
     expect((await zoo('verify')).out).toBe(
       `1 model as in models.lock, ${GOOD.length} B read\n\nnet: ok, pinned on first use: nobody vouched for these bytes\n`,

@@ -57,7 +57,7 @@ export const target: FuzzTarget = {
   run(bytes) {
     const described = accepted(() => describeBundle(bytes));
     const signed = new TextEncoder().encode(signEnvelope(bytes, { key }).bundle);
-    const o = { legacy: true, ignoreUnsigned: true, subset: true } as const;
+    const o = { legacy: true, ignoreUnsigned: true, subset: [] as string[] };
     const statement = accepted(() => {
       const found = verifyDigests(signed, own, FILES, o);
       // Nothing that was signed may name a place outside of the model.
@@ -68,7 +68,7 @@ export const target: FuzzTarget = {
     if (statement && !described2) throw new Error('verified, but cannot be explained');
     for (const trust of TRUSTS) {
       if (!accepted(() => verifyDigests(bytes, trust, FILES, o))) continue;
-      if (accepted(() => verifyDigests(bytes, trust, [{ ...FILES[0], digest: FILES[1].digest }], { ...o, subset: false }))) {
+      if (accepted(() => verifyDigests(bytes, trust, [{ ...FILES[0], digest: FILES[1].digest }], { ...o, subset: undefined }))) {
         throw new Error('took a file with other bytes than were signed');
       }
       return 'a foreign signature';

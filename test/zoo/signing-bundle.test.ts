@@ -10,7 +10,7 @@ import { legacyPae, pae, pythonBytes } from '../../src/zoo/signing/pae.ts';
 import { trustMatching } from '../../src/zoo/signing/trust.node.ts';
 import { PAYLOAD_TYPE } from '../../src/zoo/signing/types.ts';
 import { verifyDigests } from '../../src/zoo/signing/verify.node.ts';
-import { bundleOf, digests, FOREIGN, MODELS, pair, refusal, statement } from './oms.ts';
+import { bundleOf, digests, digestsIn, FOREIGN, MODELS, pair, refusal, statement } from './oms.ts';
 
 const me = pair();
 const files = digests({ 'model.onnx': 'net' });
@@ -250,7 +250,11 @@ describe("the user's key", () => {
   });
 
   it("the hint is over the PEM of the key, not over its file, which has certtool's notes around it", () => {
-    const foreign = verifyDigests(readFileSync(join(MODELS, 'v1.1.0-elliptic-key/model.sig')), FOREIGN.key, [], { subset: true });
+    const foreign = verifyDigests(
+      readFileSync(join(MODELS, 'v1.1.0-elliptic-key/model.sig')),
+      FOREIGN.key,
+      digestsIn(join(MODELS, 'v1.1.0-elliptic-key')),
+    );
     expect(FOREIGN.key.publicKey.startsWith('Public Key Information')).toBe(true);
     expect(foreign.signer).toBe('sha256:e8450dec4eb99dae995da9af1bc2cc9f76ed669ee2e744f57abba763df3e3f8e');
   });

@@ -312,10 +312,21 @@ describe('files beside the statement', () => {
   });
 
   it('parts of a model: what is here must be signed, what is not here is listed', async () => {
-    const found = check(statement(files), [files[0]], { subset: true });
+    const found = check(statement(files), [files[0]], { subset: ['*.onnx'] });
     expect(found.notInstalled).toEqual(['readme.md']);
-    expect((await refusal(() => check(statement(files), [more[0]], { subset: true }))).code).toBe('E_SIG_CHANGED');
-    expect((await refusal(() => check(statement(files), [files[0], more[1]], { subset: true }))).code).toBe('E_SIG_EXTRA');
+    // A publisher's server that withholds a file of the part which the user wants.
+    expect((await refusal(() => check(statement(files), [files[0]], { subset: ['*.onnx', 'r*'] }))).text).toMatch(
+      /^E_SIG_MISSING signature: 1 signed file is missing: readme\.md \(up to here: .*\), expected all 2 signed files of this part, got 1 of them\.$/,
+    );
+    // Nothing here of what was signed: then nothing was verified.
+    expect((await refusal(() => check(statement(files), [], { subset: ['*.txt'] }))).text).toMatch(
+      /^E_SIG_MISSING signature: 2 signed files are missing: model\.onnx, readme\.md \(.*\), expected all 2 signed files of this part, got 0 of them\.$/,
+    );
+    // Git's own come from no source, signed or not.
+    const git = statement([...files, more[2]]);
+    expect(check(git, files, { subset: ['*'] }).notInstalled).toEqual(['.gitattributes']);
+    expect((await refusal(() => check(statement(files), [more[0]], { subset: ['*.onnx'] }))).code).toBe('E_SIG_CHANGED');
+    expect((await refusal(() => check(statement(files), [files[0], more[1]], { subset: ['*.onnx'] }))).code).toBe('E_SIG_EXTRA');
   });
 
   it('one file under the name "." as old bundles have it: by the subject, or where there is only one', async () => {

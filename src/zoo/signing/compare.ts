@@ -1,5 +1,6 @@
 /** Are the files that are there the files that were signed? */
 import { fail } from '../../core/errors.ts';
+import { globMatches } from '../globs.ts';
 import { ignoreEntry, isUnder } from './names.ts';
 import type { Steps } from './steps.ts';
 import { GIT_PATHS, type ModelStatement, type VerifyOptions } from './types.ts';
@@ -13,6 +14,7 @@ export type Present = ReadonlyMap<string, string | undefined>;
 export interface Compared {
   readonly ignored: readonly string[];
   readonly extra: readonly string[];
+  readonly uncovered: readonly string[];
   readonly notInstalled: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -94,27 +96,34 @@ export function compareFiles(
   const bySigner = ignoreEntries(statement.ignorePaths).filter(
     (entry) => !(GIT_PATHS as readonly string[]).includes(entry) && !isBundle(entry),
   );
-  const [changed, missing, extra, left, empty]: string[][] = [[], [], [], [], []];
+  const [changed, missing, extra, left, empty, uncovered, notInstalled]: string[][] = [[], [], [], [], [], [], []];
+  // Sources offer no files of Git's, so that no part has them.
+  const optional = (name: string): boolean =>
+    o.subset !== undefined && (GIT_PATHS.some((git) => isUnder(name, git)) || !o.subset.some((glob) => globMatches(glob, name)));
   for (const [name, digest] of signed) {
-    if (!present.has(name)) missing.push(name);
+    if (!present.has(name)) (optional(name) ? notInstalled : missing).push(name);
     else if (present.get(name) !== digest) changed.push(name);
   }
   for (const [name, digest] of present) {
     if (signed.has(name) || isBundle(name)) continue;
-    if ([...GIT_PATHS, ...byUser].some((entry) => isUnder(name, entry))) continue;
+    if (byUser.some((entry) => isUnder(name, entry))) continue;
+    uncovered.push(name);
+    if (GIT_PATHS.some((entry) => isUnder(name, entry))) continue;
     if (bySigner.some((entry) => isUnder(name, entry))) left.push(name);
     else if (statement.method === 'shards' && digest === '') empty.push(name);
     else extra.push(name);
   }
-  const fatal = { changed, missing: o.subset ? [] : missing, extra: o.ignoreUnsigned ? [] : extra };
+  // Where every signed file may be missing, one that is here is still wanted: else nothing at all was verified.
+  if (notInstalled.length === signed.size) missing.push(...notInstalled.splice(0));
+  const fatal = { changed, missing, extra: o.ignoreUnsigned ? [] : extra };
   if (fatal.changed.length > 0) refuseChanged(signed, present, fatal, steps);
-  if (fatal.missing.length > 0) {
+  if (missing.length > 0) {
     const what = `${count(missing.length, 'signed file is', 'signed files are')} missing: ${some(missing)}${also(fatal, 'missing')}`;
     steps.refuse({
       code: 'E_SIG_MISSING',
       what,
-      expected: `all ${signed.size} signed files`,
-      got: `${signed.size - missing.length} of them`,
+      expected: `all ${signed.size - notInstalled.length} signed files${o.subset ? ' of this part' : ''}`,
+      got: `${signed.size - notInstalled.length - missing.length} of them`,
     });
   }
   if (fatal.extra.length > 0) {
@@ -123,7 +132,7 @@ export function compareFiles(
     steps.refuse({ code: 'E_SIG_EXTRA', what, expected: 'signed files only', got: `${extra.length} more`, hint });
   }
   const ignored = bySigner.filter((entry) => left.some((name) => isUnder(name, entry)));
-  return { ignored, extra, notInstalled: o.subset ? missing : [], warnings: warningsOf(statement, ignored, left, empty) };
+  return { ignored, extra, uncovered, notInstalled, warnings: warningsOf(statement, ignored, left, empty) };
 }
 
 function warningsOf(statement: ModelStatement, ignored: readonly string[], left: readonly string[], empty: readonly string[]): string[] {

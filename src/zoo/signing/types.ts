@@ -36,6 +36,8 @@ export interface Verification {
   readonly ignored: readonly string[];
   /** Files that are there and not signed; only where the caller allowed such. */
   readonly extra: readonly string[];
+  /** Files that were given and that nobody signed, whatever the reason, except the signature itself and what the user left out. */
+  readonly uncovered: readonly string[];
   /** Signed files that were not given; only where the caller asked about a subset. */
   readonly notInstalled: readonly string[];
   /** One sentence each, without full stop. */
@@ -49,8 +51,11 @@ export interface VerifyOptions {
   readonly ignore?: readonly string[];
   /** Files that are not signed are listed instead of refused; changed and missing ones still fail. */
   readonly ignoreUnsigned?: boolean;
-  /** Signed files that are not there are listed instead of refused (parts of a model were installed); those that are there must fit. */
-  readonly subset?: boolean;
+  /**
+   * Globs of the parts of a model that were installed: signed files that fit none are listed where they are not there; all others must be,
+   * and at least one.
+   */
+  readonly subset?: readonly string[];
   /** Bundles of model-signing 0.2.0 to 1.0.1: other predicate, other PAE, key in full, keyid null, no list of what was left out. */
   readonly legacy?: boolean;
   /** The time at which certificates must be valid; default now. */

@@ -68,6 +68,7 @@ export function conclude(
     resources: statement.resources.length,
     ignored: compared.ignored,
     extra: compared.extra,
+    uncovered: compared.uncovered,
     notInstalled: compared.notInstalled,
     // What is not covered comes first: it is what a reader must not miss.
     warnings: [...compared.warnings, ...signed.warnings, ...statement.warnings],

@@ -7,7 +7,7 @@ import { sha256 } from '../../core/hash.node.ts';
 import { modelFolder, type Project } from '../project.node.ts';
 import type { Verification } from '../signing/verify.node.ts';
 import type { LockedFile, LockedModel } from '../types.ts';
-import { checkSigners, type SignedFile } from './signers.node.ts';
+import { checkSigners, requireCovered, type SignedFile } from './signers.node.ts';
 
 /**
  * Verifies the stored bundle against the digests in the lock and the signers in models.json; files are read only
@@ -42,7 +42,7 @@ export async function verifyLockedSignature(
     const at = where?.(file) ?? join(folder, file.path);
     return { ...file, at: existsSync(at) ? at : undefined };
   };
-  const subset = manifest.models.get(name)?.include !== undefined;
+  const subset = manifest.models.get(name)?.include;
   const { verified, warned } = await checkSigners(root, manifest, name, bundle, files.map(located), subset);
   if (verified === undefined) {
     for (const text of warned) onNote?.(text);
@@ -65,6 +65,8 @@ export async function verifyLockedSignature(
       exitCode: 3,
     });
   }
+  const uncovered = requireCovered(manifest, name, verified, files);
+  if (uncovered !== undefined) onNote?.(uncovered);
   return verified;
 }
 

@@ -23,7 +23,7 @@ export interface SignersCheck {
 
 /**
  * Verifies the bundle once for every rule that wants a signature; all that are enforced must hold.
- * @param subset only some files of what was signed are installed
+ * @param subset the globs in models.json, where only some files of what was signed are installed
  * @throws SecateurError (E_SIG_..., exit code 3) of the signer that came nearest
  */
 export async function checkSigners(
@@ -32,7 +32,7 @@ export async function checkSigners(
   name: string,
   bundle: Uint8Array,
   files: readonly SignedFile[],
-  subset: boolean,
+  subset: readonly string[] | undefined,
 ): Promise<SignersCheck> {
   let verified: Verification | undefined;
   const warned: string[] = [];
@@ -53,7 +53,7 @@ async function checkSet(
   name: string,
   bundle: Uint8Array,
   files: readonly SignedFile[],
-  subset: boolean,
+  subset: readonly string[] | undefined,
 ): Promise<Verification> {
   const where = `${name}: signature`;
   const candidates = trustMatching(bundle, await trustOf(root, set), where);
@@ -86,7 +86,7 @@ async function verifyOne(
   bundle: Uint8Array,
   trust: SigningTrust,
   files: readonly SignedFile[],
-  o: { readonly subset: boolean; readonly where: string },
+  o: { readonly subset: readonly string[] | undefined; readonly where: string },
 ): Promise<Verification> {
   try {
     const known = files.map(({ path, digest }) => ({ name: path, digest }));
@@ -98,6 +98,32 @@ async function verifyOne(
     const there = files.map(({ path, size, at }): FileAt => ({ name: path, size, path: at! }));
     return verifyFilesAt(bundle, trust, there, o);
   }
+}
+
+/**
+ * A signature vouches for no file that its signer left out, and whoever holds the server may have put one there; so a model that a rule wants
+ * signed has none but texts and pictures. Where the rules only warn: what is wrong.
+ * @throws SecateurError E_SIG_UNCOVERED (exit code 3)
+ */
+export function requireCovered(
+  manifest: Manifest,
+  name: string,
+  { uncovered }: Verification,
+  files: readonly Pick<LockedFile, 'path' | 'format'>[],
+): string | undefined {
+  const loaded = files.filter(({ path, format }) => format !== 'other' && uncovered.includes(path)).map(({ path }) => path);
+  if (loaded.length === 0) return undefined;
+  const error = new SecateurError({
+    code: 'E_SIG_UNCOVERED',
+    where: `${name}: ${loaded[0]}`,
+    what: 'the signer left it out, so that nobody vouches for it, and a rule wants the model signed',
+    expected: 'a signature over every file that is loaded',
+    got: `${loaded.length} of ${files.length} files without`,
+    hint: '"include" in models.json that takes the signed files only, or to ask the publisher for a signature over all',
+    exitCode: 3,
+  });
+  if (signersFor(manifest, name).some(({ mode }) => mode === 'enforce')) throw error;
+  return error.message;
 }
 
 /** Reads the files that a rule names. Throws SecateurError where one is missing. */

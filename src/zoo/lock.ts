@@ -26,8 +26,8 @@ const MAX_FILES = 50_000;
 const MAX_CLAIMS = 16;
 const MAX_CHARS = 2 ** 26;
 const LONG = 4096;
-/** What `as committed` means to a user. */
-const RESTORE = 'models.lock as it was committed, or `secateur zoo update` to write it anew';
+/** No command can write it anew: all of them read it first. */
+const RESTORE = 'models.lock as it was committed';
 const HEX_DIGITS: Readonly<Record<ClaimAlgorithm, number>> = { sha256: 64, sha1: 40, md5: 32, 'git-blob': 40 };
 
 export const emptyLock = (): Lock => ({ lockfileVersion: 1, models: new Map() });

@@ -201,7 +201,7 @@ describe('a lock that was tampered with or damaged by a merge', () => {
     return message(() => parseLock(changed));
   };
   const digestSays = 'expected "sha256:" and 64 lower-case hex digits';
-  const restore = 'Try models.lock as it was committed, or `secateur zoo update` to write it anew.';
+  const restore = 'Try models.lock as it was committed.';
   const notGiven = (field: string): string => `"${field}" is not what the entries of this model give; the file was edited or damaged`;
 
   it('is read again after a harmless one: other order, other spacing', () => {

@@ -423,6 +423,17 @@ describe('signatures', () => {
     expect(existsSync(join(root, 'models.sigs/net.sig'))).toBe(false);
   });
 
+  it('a bundle that was lost comes back with update', async () => {
+    await addSigned();
+    const lock = lockText();
+    rmSync(join(root, 'models.sigs'), { recursive: true });
+    expect((await refusal(installModels(root, options()))).message).toContain(
+      'Try `secateur zoo update net`, or the file as it was committed.',
+    );
+    await updateModels(root, ['net'], options());
+    expect([(await verifyModels(root)).ok, lockText()]).toEqual([true, lock]);
+  });
+
   it('diff shows what changed also where the signature does not hold', async () => {
     await addSigned();
     writeFileSync(join(root, 'published/net.onnx'), BAD);

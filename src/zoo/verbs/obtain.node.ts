@@ -116,7 +116,7 @@ export async function obtain(
 
 /** For those who only look: why a signature does not hold is worth as much as what changed. */
 function toldOnly(error: unknown): SignersCheck {
-  if (error instanceof SecateurError && error.parts.code?.startsWith('E_SIG_')) return { warned: [error.message] };
+  if (error instanceof SecateurError && /^E_SIG_/.test(error.parts.code ?? '')) return { warned: [error.message] };
   throw error;
 }
 

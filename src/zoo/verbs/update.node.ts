@@ -1,4 +1,5 @@
 /** `zoo update` and `zoo diff`: what the source offers now beside what is locked; update takes it, on purpose and never on the way. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, SecateurError } from '../../core/errors.ts';
 import { diffModels } from '../../inspect/diff.ts';
@@ -70,7 +71,8 @@ export async function updateModels(root: string, names: readonly string[], o: Up
       const made = await obtain(project, project.manifest, name, wantedOf(project, name), cache, o);
       const change = await compare(project, name, entry, made, cache);
       if (change.changed) refuseDowngrade(name, entry, made, o);
-      if (change.changed || isStale(entry, made)) {
+      const lost = entry.signature !== undefined && !existsSync(join(root, entry.signature.bundle));
+      if (change.changed || lost || isStale(entry, made)) {
         const settled = await settle(project, project.manifest, name, made, cache, o);
         if (!change.changed) o.onNote?.(`${name}: the same files; what models.lock says of them was written anew`);
         project = { ...project, lock: settled.lock };
@@ -95,11 +97,12 @@ function updatable(project: Project, o: UpdateOptions): string[] {
   });
 }
 
-/** Whether the lock says of the same files what does not hold any more: another source or choice of files, other published hashes, old rules. */
-function isStale(entry: LockedModel, { wanted, claims }: Obtained): boolean {
+/** Whether the lock says of the same files what does not hold any more: of source, choice of files, published hashes, signature, rules. */
+function isStale(entry: LockedModel, { wanted, claims, signature }: Obtained): boolean {
   const old = new Map(entry.files.map((f) => [f.path, JSON.stringify(f.claims.map(claimText))]));
   const differ = [...claims].some(([path, now]) => JSON.stringify(now.map(claimText)) !== old.get(path));
-  return differ || !isFor(entry, wanted) || entry.lintRules !== LINT_RULES;
+  const resigned = signature?.bundleDigest !== entry.signature?.bundleDigest;
+  return differ || resigned || !isFor(entry, wanted) || entry.lintRules !== LINT_RULES;
 }
 
 const claimText = ({ from, algorithm, value, matched }: CheckedClaim): string => `${from} ${algorithm} ${value} ${matched}`;

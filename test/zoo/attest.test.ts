@@ -333,6 +333,17 @@ describe('--verify', () => {
     expect(strict.out).toContain('failed: attack success at most 5.00 %');
     await attest(failed, '--result', resultFile(resultOf()), '--key', at('me.pem'));
     expect((await verify(failed, '--key', at('me.pub'), '--require-passed')).code).toBe(3);
+    // Of one of two files: the other one may be anything.
+    const part = project();
+    const alone = at('alone.onnx');
+    writeFileSync(alone, ONNX);
+    await run('zoo', 'attest', alone, '--result', resultFile(resultOf()), '--key', at('me.pem'));
+    put(part, { 'models.sigs/team/net.attestations.jsonl': readFileSync(`${alone}.attestations.jsonl`) });
+    const found = await verify(part, '--key', at('me.pub'), '--require-passed');
+    expect(found.code).toBe(3);
+    expect(found.out).toContain('team/net: 1 attestation verified on these bytes (1 PASSED, 0 WARNED, 0 FAILED), which is not a pass');
+    expect(found.out).toContain('1 of 2 files');
+    expect((await verify(part, '--key', at('me.pub'))).code).toBe(0);
     const warned = await signed(resultOf({ checks: undefined }));
     expect((await verify(warned, '--key', at('me.pub'), '--require-passed')).code).toBe(3);
   });
@@ -440,6 +451,7 @@ it('coverage: a tree must be that tree, even where all its files are here', () =
   ];
   expect(coverageOf({ subjects: [...subjects, { name: 'x/', dirHash }] }, named)).toEqual({
     same: false,
+    whole: false,
     says: 'other bytes: 2 of its 2 files are here',
   });
   expect(coverageOf({ subjects: [...subjects, { name: 'x/', dirHash: hexOf(treeDigest(named)) }] }, named).same).toBe(true);

@@ -1,4 +1,4 @@
-/** What a bill of materials may repeat of a model's attestations: only what signers whom the user named say of the very same bytes. */
+/** What a bill of materials may repeat of a model's attestations: only what signers whom the user named say of all its files. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AttestedFacts, AttestedResult } from '../bom/facts.ts';
@@ -23,8 +23,8 @@ export async function attestedFacts(
   const at = join(root, path);
   if (!existsSync(at)) return undefined;
   const results: AttestedResult[] = [];
-  for (const { state, signer, statement } of trust.length === 0 ? [] : await checkAttestations(at, trust, files)) {
-    if (state !== 'verified' || signer === undefined || statement?.test === undefined) continue;
+  for (const { state, signer, statement, coverage } of trust.length === 0 ? [] : await checkAttestations(at, trust, files)) {
+    if (state !== 'verified' || coverage?.whole !== true || signer === undefined || statement?.test === undefined) continue;
     const { result, command, measured } = statement.test;
     results.push({ signer, result, measured, ...(command !== undefined && { command }) });
   }

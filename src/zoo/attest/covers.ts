@@ -98,6 +98,8 @@ function readSubject(node: JsonNode): StatementFacts['subjects'][number] {
 /** How far the subjects are the files that are here. */
 export interface Coverage {
   readonly same: boolean;
+  /** It is about every file that is here; else a file that it does not name may be anything. */
+  readonly whole: boolean;
   /** One sentence without full stop, about what differs or what it is about. */
   readonly says: string;
 }
@@ -114,11 +116,12 @@ export function coverageOf({ subjects }: Pick<StatementFacts, 'subjects'>, files
   if (trees.length > 0) {
     const tree = hexOf(treeDigest(files));
     const whole = trees.some((subject) => subject.dirHash === tree) && common === singles.length;
-    if (whole) return { same: true, says: `all ${files.length} files` };
-    return { same: false, says: `other bytes: ${common} of its ${singles.length} files are here` };
+    if (whole) return { same: true, whole, says: `all ${files.length} files` };
+    return { same: false, whole: false, says: `other bytes: ${common} of its ${singles.length} files are here` };
   }
-  if (singles.length === 0) return { same: false, says: 'no subject has a SHA-256' };
-  if (common < singles.length) return { same: false, says: `other bytes: ${common} of its ${singles.length} files are here` };
+  if (singles.length === 0) return { same: false, whole: false, says: 'no subject has a SHA-256' };
+  if (common < singles.length) return { same: false, whole: false, says: `other bytes: ${common} of its ${singles.length} files are here` };
   const distinct = new Set(singles.map((subject) => subject.sha256));
-  return { same: true, says: distinct.size >= here.size ? `all ${files.length} files` : `${distinct.size} of ${here.size} files` };
+  const whole = distinct.size === here.size;
+  return { same: true, whole, says: whole ? `all ${files.length} files` : `${distinct.size} of ${here.size} files` };
 }

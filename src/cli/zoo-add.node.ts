@@ -55,7 +55,7 @@ export const zooAdd = defineCommand({
       signal: context.signal,
       name: o.name,
       include: o.include,
-      sha256: o.sha256 && new Map(o.sha256.map(hashOf)),
+      sha256: o.sha256 && hashesOf(o.sha256),
       signature: o.signature === undefined || /^(https?|file):/i.test(o.signature) ? o.signature : projectPath(root, o.signature),
       signer: await signerOf(root, o),
       acceptClaimMismatch: o.acceptClaimMismatch,
@@ -74,6 +74,13 @@ export const zooAdd = defineCommand({
     };
   },
 });
+
+/** By path; two hashes of one file contradict each other. */
+function hashesOf(texts: readonly string[]): Map<string, string> {
+  const hashes = new Map(texts.map(hashOf));
+  if (hashes.size < texts.length) fail({ where: '--sha256', what: 'given twice for one file', hint: 'PATH=HEX', exitCode: 2 });
+  return hashes;
+}
 
 /** `HEX` or `PATH=HEX`; the last `=` counts. */
 function hashOf(text: string): readonly [path: string, hex: string] {

@@ -52,7 +52,10 @@ export function projectSource(root: string, typed: string): string {
   if (scheme === '' && !/^(\.\.?(\/|$)|\/)/.test(rest)) return typed;
   if (scheme === 'caffe:' && (/^https?:/i.test(rest) || rest.startsWith('gist/'))) return typed;
   if (rest === '') return typed;
-  return `${scheme === '' ? 'path:' : scheme}${rest.startsWith('/') ? rest : projectPath(root, rest)}`;
+  const path = projectPath(root, rest);
+  // other machines have the project elsewhere, and what is absolute and outside of it nowhere
+  const outside = path === '..' || path.startsWith('../');
+  return `${scheme === '' ? 'path:' : scheme}${rest.startsWith('/') && outside ? rest : path}`;
 }
 
 interface Signers {

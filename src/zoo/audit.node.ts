@@ -13,6 +13,7 @@ import { hashFile } from './store/hash.node.ts';
 import { verifyFiles } from './store/verify-files.node.ts';
 import type { Integrity, Lock, LockedModel } from './types.ts';
 import { isFor } from './verbs/install.node.ts';
+import { onlyHere } from './verbs/local-source.ts';
 import { verifyLockedSignature } from './verbs/locked-signature.node.ts';
 
 /** What `--fail-on` can ask about. */
@@ -139,7 +140,7 @@ async function auditModel(project: Project, name: string, entry: LockedModel, o:
   const denied = entry.files.some((f) => f.claims.some((c) => !c.matched));
   if (entry.integrity === 'pinned-on-first-use' && !denied) problems.push(nobodyVouched(name, entry));
   claims(entry, problems);
-  source(name, entry, problems);
+  source(project.manifest, name, entry, problems);
   formats(entry, problems);
   if (wanted === undefined) {
     const hint = `secateur zoo remove ${name}, or an entry in models.json`;
@@ -212,17 +213,17 @@ function claims({ files, integrity }: LockedModel, problems: AuditProblem[]): vo
   problems.push({ rule: 'weak-claim', says, hint: 'ask the publisher for a SHA-256 or a signature', concerns: [] });
 }
 
-function source(name: string, entry: LockedModel, problems: AuditProblem[]): void {
+function source(manifest: Project['manifest'], name: string, entry: LockedModel, problems: AuditProblem[]): void {
   const plain = entry.files.filter((f) => f.url?.startsWith('http:'));
   if (plain.length > 0) {
     const says = `fetched over http:, where anybody on the way can change it (${some(plain.map((f) => f.path))})`;
     problems.push({ rule: 'http', says, hint: 'an https: address', concerns: ['unpinned'] });
   }
   const spec = parseSource(entry.source);
-  const path = spec.kind === 'path' ? spec.path : spec.kind === 'file' ? spec.url : undefined;
-  if (path !== undefined && (spec.kind === 'file' || path.startsWith('/') || path === '..' || path.startsWith('../'))) {
-    const says = `the source is on this machine only, outside of the project (${path}): another machine cannot install it`;
-    problems.push({ rule: 'local-source', says, hint: 'the file within the project, or an address', concerns: [] });
+  const lacking = onlyHere(spec, manifest);
+  if (lacking !== undefined) {
+    const hint = 'the file in a folder of the project that is committed, or an address';
+    problems.push({ rule: 'local-source', says: lacking, hint, concerns: [] });
   }
   if (entry.resolved !== 'unversioned' || isLocal(spec)) return;
   if (entry.files.every((f) => f.url !== undefined && commitIn(f.url) !== undefined)) return;
@@ -230,7 +231,7 @@ function source(name: string, entry: LockedModel, problems: AuditProblem[]): voi
   problems.push({
     rule: 'unversioned',
     says,
-    hint: `an address with a commit or a version for ${name}, where there is one`,
+    hint: `where the publisher has an address with a commit: that as "source" of ${name} in models.json, then secateur zoo install ${name}`,
     concerns: ['unpinned'],
   });
 }

@@ -91,12 +91,6 @@ export async function writeLockFile(root: string, lock: Lock): Promise<boolean> 
   return writeFileAtomic(join(root, LOCK_FILE), text);
 }
 
-/** Writes models.json, as {@link writeLockFile} does. @throws SecateurError where the text is no valid models.json */
-export async function writeManifestFile(root: string, text: string): Promise<boolean> {
-  parseManifest(text);
-  return writeFileAtomic(join(root, MANIFEST_FILE), text);
-}
-
 /**
  * Writes a file so that after a crash at any moment it is wholly the old or wholly the new one: beside it, fsynced, renamed over it, the
  * folder fsynced. Makes folders as needed. Nothing is written where the bytes are the same; returns whether something was.

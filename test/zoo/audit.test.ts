@@ -207,6 +207,7 @@ it('says which sources other machines do not have', async () => {
     up: from('path:../x.onnx'),
     far: from('path:/srv/x.onnx'),
     url: from('file:///srv/x.onnx'),
+    placed: from('path:models/x.onnx'),
   });
   const { models } = await audit(await readProject(root));
   const says = (path: string): string =>
@@ -214,6 +215,7 @@ it('says which sources other machines do not have', async () => {
   expect(models.map((m) => [m.name, told(m).filter((text) => text.startsWith('local'))])).toEqual([
     ['far', [says('/srv/x.onnx')]],
     ['near', []],
+    ['placed', [says('models/x.onnx').replace('outside of the project', 'where models are installed, which is not committed')]],
     ['up', [says('../x.onnx')]],
     ['url', [says('file:///srv/x.onnx')]],
   ]);

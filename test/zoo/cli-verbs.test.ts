@@ -71,6 +71,27 @@ describe('zoo add', () => {
     );
   });
 
+  it('two hashes of one file; a text that names no source', async () => {
+    expect(errorOf(await add('--sha256', sha256(GOOD), '--sha256', sha256(BAD)))).toBe(
+      'error: --sha256: given twice for one file. Try PATH=HEX.',
+    );
+    expect(errorOf(await zoo('add', 'net.onnx'))).toMatch(
+      /^error: E_SOURCE zoo add: this names no source, .* got "net.onnx"\. Try \.\/net\.onnx/,
+    );
+  });
+
+  it('a source that other machines lack is told', async () => {
+    mkdirSync(join(root, 'models'), { recursive: true });
+    writeFileSync(join(root, 'models/own.onnx'), GOOD);
+    writeFileSync(join(scratch, `out-${count}.onnx`), GOOD);
+    expect((await zoo('add', join(root, 'models/own.onnx'))).err).toContain(
+      'note: own: the source is on this machine only, where models are installed, which is not committed (models/own.onnx): another',
+    );
+    expect((await zoo('add', join(scratch, `out-${count}.onnx`), '--name', 'out')).err).toContain(
+      `note: out: the source is on this machine only, outside of the project (${join(scratch, `out-${count}.onnx`)}): another machine cannot`,
+    );
+  });
+
   it('a key from outside of the project is copied into it', async () => {
     const keys = join(scratch, `keys-${count}`);
     mkdirSync(keys);

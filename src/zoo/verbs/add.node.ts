@@ -5,6 +5,7 @@ import { checkModelName } from '../names.ts';
 import { formatSource, parseSource } from '../sources/spec.ts';
 import type { LintReport, LockedModel, PolicyRule, WantedModel } from '../types.ts';
 import { begin, withSoundCache } from './begin.node.ts';
+import { onlyHere } from './local-source.ts';
 import { nameOfSource } from './name-of-source.ts';
 import { type Acceptance, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
@@ -36,7 +37,7 @@ export interface AddOutcome {
  */
 export async function addModel(root: string, sourceText: string, o: AddOptions = {}): Promise<AddOutcome> {
   return begin(root, o, async (project, cache) => {
-    const spec = parseSource(sourceText);
+    const spec = parseSource(sourceText, 'zoo add');
     const name = checkModelName(o.name ?? nameOfSource(spec), '--name');
     if (project.manifest.models.has(name)) {
       const hint = `\`secateur zoo update ${name}\` for its newest version, or --name for another name`;
@@ -47,6 +48,8 @@ export async function addModel(root: string, sourceText: string, o: AddOptions =
     let text = addToManifest(project.manifestText, name, wanted);
     if (o.signer !== undefined) text = addRule(text, { match: name, require: 'signature', ...o.signer });
     const manifest = parseManifest(text, 'models.json');
+    const lacking = onlyHere(spec, manifest);
+    if (lacking !== undefined) o.onNote?.(`${name}: ${lacking}`);
     return withSoundCache(o, async () => {
       const obtained = await obtain(project, manifest, name, wanted, cache, { ...o, userClaims: o.sha256 });
       const { entry, lint, folder } = await settle(project, manifest, name, obtained, cache, { ...o, manifestText: text });

@@ -1,5 +1,4 @@
 /** What every verb may be told, whatever it does. */
-import type { SecateurError } from '../../core/errors.ts';
 import type { Cache } from '../store/cache.node.ts';
 
 export interface VerbOptions {
@@ -16,10 +15,4 @@ export interface VerbOptions {
   onProgress?(done: number, total: number | undefined, file: string): void;
   /** Things worth telling that are no errors, one sentence each. */
   onNote?(text: string): void;
-}
-
-/** One model that could not be brought to what the lock says; the others go on. */
-export interface Failure {
-  readonly name: string;
-  readonly error: SecateurError;
 }

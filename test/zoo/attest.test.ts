@@ -215,6 +215,22 @@ describe('zoo attest', () => {
     expect(one.out).toContain('by nobody whom you named: not read');
   });
 
+  it('a line with the same words and a signature that does not hold keeps the true one from nobody', async () => {
+    const root = project();
+    const result = resultFile(resultOf());
+    await attest(root, '--result', result, '--key', at('me.pem'));
+    const line = JSON.parse(linesOf(root)[0]) as { dsseEnvelope: { payload: string; signatures: { sig: string }[] } };
+    const { payload } = line.dsseEnvelope;
+    const forged = signEnvelope(Buffer.from(payload, 'base64'), { key: keys().private }).bundle;
+    line.dsseEnvelope.signatures = (JSON.parse(forged) as typeof line).dsseEnvelope.signatures;
+    put(root, { 'models.sigs/team/net.attestations.jsonl': `${JSON.stringify(line)}\n` });
+    await attest(root, '--result', result, '--key', at('me.pem'));
+    const { attestations } = JSON.parse((await verify(root, '--key', at('me.pub'), '--json')).out) as { attestations: { state: string }[] };
+    expect(attestations.map((a) => a.state)).toEqual(['broken', 'verified']);
+    await attest(root, '--result', result, '--key', at('me.pem'));
+    expect(linesOf(root)).toHaveLength(2);
+  });
+
   it('without a key prints the statement, to be signed elsewhere, and keeps nothing', async () => {
     const root = project();
     const { out, err, code } = await attest(root, '--result', resultFile(resultOf()));

@@ -6,8 +6,11 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fail, SecateurError } from '../../core/errors.ts';
+import { toBase64 } from '../../data/base64.ts';
 import type { NamedDigest } from '../digest.ts';
 import { MAX_BUNDLE, parseBundle } from '../signing/bundle.ts';
+import { readPrivateKey, verifyBytes } from '../signing/keys.node.ts';
+import { pae } from '../signing/pae.ts';
 import { type SignedEnvelope, type SigningKey, signEnvelope } from '../signing/sign-envelope.node.ts';
 import { Steps } from '../signing/steps.ts';
 import { trustMatching } from '../signing/trust.node.ts';
@@ -32,17 +35,17 @@ export interface AddedAttestation extends Omit<SignedEnvelope, 'bundle'> {
 export async function appendAttestation(path: string, payload: Uint8Array, key: SigningKey): Promise<AddedAttestation> {
   const { bundle, ...signed } = signEnvelope(payload, key);
   const before = await readLines(path);
+  const own = readPrivateKey(key.key, 'private key', key.passphrase);
+  const signer = signerIn(new TextEncoder().encode(bundle));
   for (const { bytes } of before) {
     const same = parsed(bytes);
-    if (same !== undefined && Buffer.compare(same.payload, payload) === 0 && signerIn(bytes) === signerIn(encode(bundle))) {
-      return { ...signed, added: false };
-    }
+    if (same === undefined || Buffer.compare(same.payload, payload) !== 0 || signerIn(bytes) !== signer) continue;
+    // A line that only looks like ours, damaged or by another hand, must not keep the true one out.
+    if (verifyBytes(pae(same.payloadType, payload), same.signature, own)) return { ...signed, added: false };
   }
   await append(path, bundle);
   return { ...signed, added: true };
 }
-
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function parsed(bytes: Uint8Array) {
   try {
@@ -53,10 +56,10 @@ function parsed(bytes: Uint8Array) {
   }
 }
 
-/** What a bundle says of its signer: its key's hint, or its first certificate. */
+/** What a bundle says of its signer: its key's hint, or its certificates. */
 function signerIn(bytes: Uint8Array): string | undefined {
   const bundle = parsed(bytes);
-  return bundle?.key?.hint ?? (bundle && Buffer.from(bundle.certificates[0] ?? []).toString('base64'));
+  return bundle?.key?.hint ?? bundle?.certificates.map(toBase64).join(' ');
 }
 
 async function append(path: string, line: string): Promise<void> {

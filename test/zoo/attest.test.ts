@@ -1,7 +1,7 @@
 /** Attestations: what a run found out, bound to the bytes it was about, signed, and checked again. */
 import { execFileSync } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -12,6 +12,7 @@ import { coverageOf, readStatement } from '../../src/zoo/attest/covers.ts';
 import { verdictOf } from '../../src/zoo/attest/outcome.ts';
 import { testStatement } from '../../src/zoo/attest/statement.ts';
 import { hexOf, treeDigest } from '../../src/zoo/digest.ts';
+import { signModel } from '../../src/zoo/signing/sign.node.ts';
 import { signEnvelope } from '../../src/zoo/signing/sign-envelope.node.ts';
 import { errorOf, type Printed, run } from '../cli/in-process.ts';
 import { withExternal } from './external-onnx.ts';
@@ -242,7 +243,9 @@ describe('zoo attest', () => {
 
   it('about a folder or a file lies beside it, and leaves its own signature out', async () => {
     const model = join(mkdtempSync(join(tmpdir(), 'secateur-dir-')), 'net');
-    put(model, { ...files, 'model.sig': 'any' });
+    put(model, files);
+    const sign = () => signModel(model, { key: other.private, output: join(model, 'model.sig') });
+    await sign();
     const result = resultFile(resultOf());
     const made = await run('zoo', 'attest', model, '--result', result, '--key', at('me.pem'), '--json');
     expect(JSON.parse(made.out)).toMatchObject({
@@ -250,8 +253,15 @@ describe('zoo attest', () => {
       added: true,
       tested: { role: 'input', path: 'model.onnx' },
     });
-    writeFileSync(join(model, 'model.sig'), 'signed anew');
+    await sign();
     expect((await run('zoo', 'attest', model, '--verify', '--key', at('me.pub'))).code).toBe(0);
+    // Only the name of a signature: a file like any other, also below a folder of that name.
+    for (const hidden of ['model.sig', 'model.sig/model.onnx']) {
+      rmSync(join(model, 'model.sig'), { recursive: true });
+      put(model, { [hidden]: 'another network' });
+      expect((await run('zoo', 'attest', model, '--verify', '--key', at('me.pub'))).code).toBe(3);
+    }
+    rmSync(join(model, 'model.sig'), { recursive: true });
     writeFileSync(join(model, 'README.md'), 'changed');
     const changed = await run('zoo', 'attest', model, '--verify', '--key', at('me.pub'));
     expect(changed.code).toBe(3);

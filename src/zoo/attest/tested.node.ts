@@ -1,5 +1,6 @@
 /** Which model an attestation is about: its files, where its attestations lie, and what part it had in a run. */
 import { existsSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fail, SecateurError } from '../../core/errors.ts';
 import { nearest } from '../../core/suggest.ts';
@@ -8,6 +9,8 @@ import { TRUSTED } from '../../onnx/limits.ts';
 import { hexOf, type NamedDigest } from '../digest.ts';
 import { lockedModelHash, outlineLockedOnnx } from '../locked-onnx.node.ts';
 import { findProject, modelFolder, type Project, readProject } from '../project.node.ts';
+import { MAX_BUNDLE, parseBundle } from '../signing/bundle.ts';
+import { Steps } from '../signing/steps.ts';
 import { GIT_PATHS } from '../signing/types.ts';
 import { walkModel } from '../signing/walk.node.ts';
 import { hashFile } from '../store/hash.node.ts';
@@ -26,9 +29,6 @@ export interface AttestedModel {
   /** `hashModel` of an ONNX file of it; undefined where that cannot be told (not installed, or no ONNX file after all). */
   onnxHash(path: string): Promise<string | undefined>;
 }
-
-/** Within a model's folder, its own signature: signing it anew makes no other model of it. */
-const SIGNATURE = 'model.sig';
 
 /**
  * The model that `text` means: a file of that path, else a model of that name in the lock, else a folder. For a model of the lock the files
@@ -88,7 +88,7 @@ function inLock(name: string, project: Project): AttestedModel {
 
 async function onDisk(path: string, tree: boolean, signal?: AbortSignal): Promise<AttestedModel> {
   const found = await walkModel(path, {
-    skip: [...GIT_PATHS, SIGNATURE],
+    skip: GIT_PATHS,
     links: 'refuse',
     lenient: () => false,
     refuse: (parts) => fail({ exitCode: 1, ...parts, where: path }),
@@ -98,6 +98,7 @@ async function onDisk(path: string, tree: boolean, signal?: AbortSignal): Promis
   const files: NamedDigest[] = [];
   for (const file of found) {
     const at = file.path ?? join(path, file.name);
+    if (tree && file.name === 'model.sig' && file.size <= MAX_BUNDLE && isBundle(await readFile(at))) continue;
     files.push({ path: file.name, digest: (await hashFile(at, { signal })).digest });
   }
   const whole = resolve(path);
@@ -112,6 +113,16 @@ async function onDisk(path: string, tree: boolean, signal?: AbortSignal): Promis
       return orUndefined(async () => hashModel(at, await loadModel(at, TRUSTED)));
     },
   };
+}
+
+/** Whether a file is a signature by its content: signing a model anew makes no other model of it, and what only has the name is a file of it. */
+function isBundle(bytes: Uint8Array): boolean {
+  try {
+    return parseBundle(bytes, new Steps('model.sig')) !== undefined;
+  } catch (error) {
+    if (error instanceof SecateurError) return false;
+    throw error;
+  }
 }
 
 /** A file that is no network after all was no part of a run. */

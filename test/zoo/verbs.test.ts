@@ -103,6 +103,22 @@ describe('add', () => {
     );
   });
 
+  it('a name that is the folder of another, a pattern that matches nothing: not told as lines of a file that has none such', async () => {
+    server.put('/net.onnx', GOOD);
+    await addModel(root, `${server.url}/net.onnx`, { ...options(), name: 'a/b' });
+    const twin = await refusal(addModel(root, `${server.url}/net.onnx`, { ...options(), name: 'a' }));
+    expect([twin.message, twin.exitCode]).toEqual([
+      'E_NAME zoo add a: a model name is also the folder of another, expected no "a/b" beside it, got "a".',
+      2,
+    ]);
+    expect((await refusal(addModel(root, `${server.url}/net.onnx`, { ...options(), name: 'c', include: ['x//y'] }))).parts.where).toBe(
+      'zoo add c',
+    );
+    expect((await refusal(addModel(root, `${server.url}/net.onnx`, { ...options(), name: 'c', include: ['*.txt'] }))).message).toBe(
+      `E_SOURCE ${server.url}/net.onnx: no file matches *.txt, got net.onnx.`,
+    );
+  });
+
   it('a rule that the model breaks: nothing is installed', async () => {
     writeFileSync(join(root, 'models.json'), JSON.stringify({ models: {}, policy: [{ match: 'team/*', require: 'claim' }] }));
     server.put('/net.onnx', GOOD);

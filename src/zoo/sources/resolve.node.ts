@@ -17,6 +17,8 @@ export interface ResolveOptions extends FetchOptions {
   readonly base: string;
   /** Globs over paths; absent: all files. */
   readonly include?: readonly string[];
+  /** A file that is listed besides, where it is there. */
+  readonly also?: string;
   /** Instead of the source's own revision. */
   readonly revision?: string;
 }
@@ -38,7 +40,7 @@ export async function resolveSource(spec: SourceSpec, o: ResolveOptions): Promis
   }
   if (o.offline === true && !isLocal(spec)) offlineSource(spec);
   const found = await look(spec, requested, o);
-  const files = chosen(found.files, o.include, where);
+  const files = chosen(found.files, o, where);
   for (const { path } of files) checkFilePath(path, where);
   checkTwins(
     files.map((file) => file.path),
@@ -92,8 +94,8 @@ function oneFile(address: string): Found {
 }
 
 /** Those that a glob matches, in order of path. */
-function chosen(files: readonly SourceFile[], include: readonly string[] | undefined, where: string): SourceFile[] {
-  const kept = files.filter((file) => include?.some((glob) => globMatches(glob, file.path)) ?? true);
+function chosen(files: readonly SourceFile[], { include, also }: ResolveOptions, where: string): SourceFile[] {
+  const kept = files.filter(({ path }) => path === also || (include?.some((glob) => globMatches(glob, path)) ?? true));
   if (kept.length === 0) {
     const some = files.slice(0, 8).map((file) => file.path);
     const got =

@@ -1,9 +1,10 @@
 /** `zoo add`: a model becomes part of the project. */
-import { fail } from '../../core/errors.ts';
+import { fail, SecateurError } from '../../core/errors.ts';
 import { addRule, addToManifest, parseManifest } from '../manifest.ts';
 import { checkModelName } from '../names.ts';
+import type { Project } from '../project.node.ts';
 import { formatSource, parseSource } from '../sources/spec.ts';
-import type { LintReport, LockedModel, PolicyRule, WantedModel } from '../types.ts';
+import type { LintReport, LockedModel, Manifest, PolicyRule, WantedModel } from '../types.ts';
 import { begin, withSoundCache } from './begin.node.ts';
 import { onlyHere } from './local-source.ts';
 import { nameOfSource } from './name-of-source.ts';
@@ -45,9 +46,7 @@ export async function addModel(root: string, sourceText: string, o: AddOptions =
     }
     const { include, signature } = o;
     const wanted: WantedModel = { source: formatSource(spec), ...(include && { include }), ...(signature !== undefined && { signature }) };
-    let text = addToManifest(project.manifestText, name, wanted);
-    if (o.signer !== undefined) text = addRule(text, { match: name, require: 'signature', ...o.signer });
-    const manifest = parseManifest(text, 'models.json');
+    const [text, manifest] = withEntry(project, name, wanted, o.signer);
     const lacking = onlyHere(spec, manifest);
     if (lacking !== undefined) o.onNote?.(`${name}: ${lacking}`);
     return withSoundCache(o, async () => {
@@ -56,4 +55,16 @@ export async function addModel(root: string, sourceText: string, o: AddOptions =
       return { name, entry, lint, folder };
     });
   });
+}
+
+/** models.json as it becomes, and what it says. What is wrong then was typed now: the file has no such line yet. */
+function withEntry(project: Project, name: string, wanted: WantedModel, signer: AddOptions['signer']): [text: string, manifest: Manifest] {
+  try {
+    const added = addToManifest(project.manifestText, name, wanted);
+    const text = signer === undefined ? added : addRule(added, { match: name, require: 'signature', ...signer });
+    return [text, parseManifest(text)];
+  } catch (error) {
+    if (error instanceof SecateurError) throw new SecateurError({ ...error.parts, where: `zoo add ${name}`, exitCode: 2 });
+    throw error;
+  }
 }

@@ -80,8 +80,8 @@ export async function obtain(
   o: VerbOptions & Acceptance & { readonly userClaims?: ReadonlyMap<string, string> },
 ): Promise<Obtained> {
   const spec = parseSource(wanted.source);
-  const include = wanted.include && [...wanted.include, BUNDLE_NAME];
-  const found = await resolveSource(spec, { ...o, base: project.root, ...(include && { include }) });
+  const { include } = wanted;
+  const found = await resolveSource(spec, { ...o, base: project.root, ...(include && { include }), also: BUNDLE_NAME });
   for (const note of found.notes) o.onNote?.(`${name}: ${note}`);
   const beside = found.files.find((f) => f.path === BUNDLE_NAME);
   const listed = withUserClaims(

@@ -185,6 +185,35 @@ describe('paths that do not', () => {
   });
 });
 
+describe('certificates whose key cannot be read', () => {
+  const spoilt = (der: Buffer, from: string, to: string): Buffer => {
+    const copy = Buffer.from(der);
+    Buffer.from(to, 'hex').copy(copy, copy.indexOf(Buffer.from(from, 'hex')));
+    return copy;
+  };
+  const below = issue({ name: 'below', issuer: middle });
+  // Another curve than P-256, another algorithm than EC, a point that is none.
+  it.each([
+    ['06082a8648ce3d030107', '06082a8648ce3d03017f'],
+    ['06072a8648ce3d0201', '06072a8648ce3d0277'],
+    ['03420004', '03420009'],
+  ])('%s', async (from, to) => {
+    for (const [place, chain] of [
+      [1, [spoilt(leaf.der, from, to)]],
+      [2, [below.der, spoilt(middle.der, from, to)]],
+    ] as const) {
+      const material = { x509CertificateChain: { certificates: chain.map((der) => ({ rawBytes: der.toString('base64') })) } };
+      expect((await refusal(() => verify(bundleOf(below.key, statement(files), { material })))).text).toBe(
+        `E_SIG_CERTIFICATE m.sig: certificate ${place} of the chain cannot be read ${FORM}, expected one X.509 certificate, got ${chain[place - 1].length} other bytes.`,
+      );
+    }
+    const pem = `-----BEGIN CERTIFICATE-----\n${spoilt(middle.der, from, to).toString('base64')}\n-----END CERTIFICATE-----\n`;
+    expect((await refusal(() => verify(signed(leaf), { method: 'certificate', authorities: [pem] }))).text).toBe(
+      'E_SIG_AUTHORITY authority: certificate 1 cannot be read, expected X.509 version 3, got something else.',
+    );
+  });
+});
+
 describe("the user's authorities", () => {
   it('must be authorities', async () => {
     expect(await refusal(() => verify(signed(leaf, middle), under(leaf)))).toEqual({

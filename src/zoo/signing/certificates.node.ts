@@ -63,7 +63,9 @@ export function readPemChain(text: string, where: string): X509Certificate[] {
 
 function parse(source: string | Uint8Array): X509Certificate | undefined {
   try {
-    return new X509Certificate(source);
+    const x509 = new X509Certificate(source);
+    // Node reads the key only when it is asked for, and throws then.
+    return x509.publicKey === undefined ? undefined : x509;
   } catch {
     return undefined;
   }

@@ -12,34 +12,39 @@ import { ifThere } from './disk.node.ts';
 export async function carry(old: string, folder: string, ours: ReadonlySet<string>, onStep: (step: string) => void): Promise<string[]> {
   const holding = new Set([...ours].flatMap((path) => [...path.matchAll(/\//g)].map((slash) => path.slice(0, slash.index))));
   const moved: string[] = [];
-  const walk = async (below: string): Promise<void> => {
+  const walk = async (below: string, to: string): Promise<void> => {
     // Names as bytes: one that is no UTF-8 must arrive as it was.
     const entries = (await ifThere(readdir(join(old, below), { withFileTypes: true, encoding: 'buffer' }))) ?? [];
     for (const entry of entries) {
-      const path = below === '' ? entry.name.toString() : `${below}/${entry.name.toString()}`;
+      const [path, dest] = [under(below, entry.name.toString()), under(to, entry.name.toString())];
       if (ours.has(path) && entry.isFile()) continue;
+      const target = bytesOf(join(folder, to), entry.name);
       if (entry.isDirectory() && holding.has(path)) {
-        await walk(path);
+        // The new version may have a file where the old one had a folder.
+        const taken = (await ifThere(lstat(target)))?.isDirectory() === false;
+        await walk(path, taken ? dest + (await freeSuffix(target)) : dest);
         continue;
       }
-      const [target, suffix] = await free(bytesOf(join(folder, below), entry.name));
-      await mkdir(join(folder, below), { recursive: true });
-      await rename(bytesOf(join(old, below), entry.name), target);
-      moved.push(path + suffix);
+      await mkdir(join(folder, to), { recursive: true });
+      const suffix = await freeSuffix(target);
+      await rename(bytesOf(join(old, below), entry.name), Buffer.concat([target, Buffer.from(suffix)]));
+      moved.push(dest + suffix);
       onStep(`carried ${path}`);
     }
   };
   await mkdir(dirname(folder), { recursive: true });
-  await walk('');
+  await walk('', '');
   return moved.sort();
 }
 
+const under = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);
+
 const bytesOf = (folder: string, name: Buffer): Buffer => Buffer.concat([Buffer.from(`${folder}/`), name]);
 
-async function free(path: Buffer): Promise<readonly [Buffer, string]> {
+/** What has to be put behind a path so that nothing is there. */
+async function freeSuffix(path: Buffer): Promise<string> {
   for (let n = 0; ; n++) {
     const suffix = n === 0 ? '' : `.kept-${n}`;
-    const name = Buffer.concat([path, Buffer.from(suffix)]);
-    if ((await ifThere(lstat(name))) === undefined) return [name, suffix];
+    if ((await ifThere(lstat(Buffer.concat([path, Buffer.from(suffix)])))) === undefined) return suffix;
   }
 }

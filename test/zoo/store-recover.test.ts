@@ -167,6 +167,23 @@ describe('cut off after any step, a change is finished by the next command', () 
   });
 });
 
+describe('what the user did between the cut and the next command', () => {
+  it.each(['journal', 'old away', 'written models.lock'])('%s: his models.lock is left as it is, and that is told', async (last) => {
+    const s = await start();
+    const onStep = (step: string): void => {
+      if (step === last) throw new Cut();
+    };
+    await expect(s.run({ onStep })).rejects.toThrow(Cut);
+    put(join(s.root, 'models.lock'), 'lock 3, by git pull');
+    expect(await recover(s.root)).toEqual([
+      `${FOLDER}: a change that was cut off has been finished`,
+      'models.lock was changed since that was cut off and is left as it is',
+    ]);
+    expect(tree(s.root)).toEqual(at({ ...TWO, ...MINE }, 'lock 3, by git pull'));
+    expect(await recover(s.root)).toEqual([]);
+  });
+});
+
 describe('a record of a change that came with a repository', () => {
   const id = '3b241101-e2bb-4255-8caf-4136c566a962';
   const good = { version: 1, folder: FOLDER, kind: 'folder', ours: [], placed: [], also: [] };

@@ -20,7 +20,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   EIO: 'the disk reports an error',
   ENAMETOOLONG: 'the name is too long for this file system',
   EXDEV: 'it lies on another disk',
-  EBUSY: 'another program has it open',
+  EBUSY: 'another program has it open, or a disk is mounted there',
 };
 
 /** Node's code of a failed operation (`ENOENT`), or undefined for any other error. */

@@ -6,6 +6,7 @@
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fail } from '../../core/errors.ts';
+import { sha256 } from '../../core/hash.node.ts';
 import { checkFilePath } from '../paths.ts';
 import type { Sha256 } from '../types.ts';
 import { carry } from './carry.node.ts';
@@ -35,7 +36,14 @@ export interface Change {
   readonly ours: readonly string[];
   /** Files that are in the folder then, with their digests. */
   readonly placed: readonly (readonly [path: string, digest: Sha256])[];
-  readonly also: readonly { readonly path: string; readonly base64?: string }[];
+  readonly also: readonly AlsoChange[];
+}
+
+interface AlsoChange {
+  readonly path: string;
+  readonly base64?: string;
+  /** SHA-256 (hex) of what was there when the change was decided; absent where nothing was. Set by {@link switchOver}. */
+  readonly was?: string;
 }
 
 /** Called after each step of a switch that lasts. Tests throw there, which is what a kill at that point leaves. */
@@ -88,16 +96,35 @@ async function clearStaging(root: string, folder: string, id: string): Promise<v
   }
 }
 
-/** Decides for the change, then makes it. Returns what of the user's was carried over. The journal stays where it throws. */
-export async function switchOver(root: string, id: string, change: Change, onStep?: OnStep): Promise<string[]> {
-  await writeWhole(journalPath(root, id), `${JSON.stringify({ version: 1, ...change })}\n`);
+/**
+ * Decides for the change, then makes it. Returns what of the user's was carried over. Where it throws before the decision nothing was changed
+ * and the staged files are gone; after it, the journal stays.
+ */
+export async function switchOver(root: string, id: string, { also, ...rest }: Change, onStep?: OnStep): Promise<string[]> {
+  let change: Change;
+  try {
+    change = { ...rest, also: await Promise.all(also.map((file) => withPresent(root, file))) };
+    await writeWhole(journalPath(root, id), `${JSON.stringify({ version: 1, ...change })}\n`);
+  } catch (cause) {
+    await dropStaging(root, rest.folder, id);
+    throw cause;
+  }
   onStep?.('journal');
   return (await apply(root, id, change, onStep)).carried;
+}
+
+/** Throws E_LINK while it still can be that nothing was changed. */
+async function withPresent(root: string, file: AlsoChange): Promise<AlsoChange> {
+  await refuseLinks(root, file.path, 'file');
+  const there = await ifThere(readFile(join(root, file.path)));
+  return there === undefined ? file : { ...file, was: sha256(there) };
 }
 
 interface Applied {
   readonly carried: string[];
   readonly undone: boolean;
+  /** Small files that somebody changed since the change was decided, and which are left so. */
+  readonly left: string[];
 }
 
 /** May be run again from any point at which it was cut off. */
@@ -106,6 +133,7 @@ async function apply(root: string, id: string, change: Change, onStep: OnStep = 
   const staging = join(root, stagingOf(change.folder, id));
   const staged = join(staging, 'new');
   const carried: string[] = [];
+  let left: string[] = [];
   let undone = false;
   try {
     if (change.kind === 'folder' || change.kind === 'remove') {
@@ -113,7 +141,8 @@ async function apply(root: string, id: string, change: Change, onStep: OnStep = 
       // Without its staging a removal is over, and what is in the folder is the user's.
       const takesAway = hasNew || (change.kind === 'remove' && (await isThere(staging)));
       if (takesAway && (await isThere(folder))) {
-        await rename(folder, await freeName(join(staging, 'old')));
+        const old = await freeName(join(staging, 'old'));
+        await rename(folder, old).catch((cause) => (old === join(staging, 'old') ? undo(root, id, change, cause) : Promise.reject(cause)));
         onStep('old away');
       }
       if (hasNew) {
@@ -134,7 +163,7 @@ async function apply(root: string, id: string, change: Change, onStep: OnStep = 
       if (await isThere(from)) {
         const to = join(folder, change.file);
         await mkdir(dirname(to), { recursive: true });
-        await rename(from, to);
+        await rename(from, to).catch((cause) => undo(root, id, change, cause));
         await syncFolder(dirname(to));
         onStep('file in place');
       }
@@ -146,31 +175,44 @@ async function apply(root: string, id: string, change: Change, onStep: OnStep = 
         change.placed.map(([path, digest]) => ({ path, digest })),
       );
       onStep('recorded');
-      await writeAlso(root, change, onStep);
+      left = await writeAlso(root, change, onStep);
     }
     await clearStaging(root, change.folder, id);
     onStep('staging gone');
-    await rm(stagingNote(root, id), { force: true });
-    await unlink(journalPath(root, id));
-    await syncFolder(changesFolder(root));
-    return { carried, undone };
+    await forget(root, id);
+    return { carried, undone, left };
   } catch (cause) {
     return diskFailure(cause, folder, 'a change could not be finished; the next command goes on with it');
   }
 }
 
-async function writeAlso(root: string, { also }: Change, onStep: OnStep): Promise<void> {
-  for (const { path, base64 } of also) {
-    await refuseLinks(root, path);
+async function forget(root: string, id: string): Promise<void> {
+  await rm(stagingNote(root, id), { force: true });
+  await unlink(journalPath(root, id));
+  await syncFolder(changesFolder(root));
+}
+
+/** Takes the decision back where its very first step cannot be made: a disk is mounted there, or a program has a file of the folder open. */
+async function undo(root: string, id: string, { folder }: Change, cause: unknown): Promise<never> {
+  await clearStaging(root, folder, id);
+  await forget(root, id);
+  return diskFailure(cause, join(root, folder), 'cannot be replaced; nothing was changed');
+}
+
+/** Returns what is neither what the change found nor what it makes: days may lie between, and then that is the user's work. */
+async function writeAlso(root: string, { also }: Change, onStep: OnStep): Promise<string[]> {
+  const left: string[] = [];
+  for (const { path, base64, was } of also) {
+    await refuseLinks(root, path, 'file');
     const target = join(root, path);
-    if (base64 === undefined) await rm(target, { force: true });
-    else {
-      const bytes = Buffer.from(base64, 'base64');
-      const there = await ifThere(readFile(target));
-      if (there === undefined || !bytes.equals(there)) await writeWhole(target, bytes);
-    }
+    const there = await ifThere(readFile(target));
+    const bytes = base64 === undefined ? undefined : Buffer.from(base64, 'base64');
+    const isDone = bytes === undefined ? there === undefined : there?.equals(bytes) === true;
+    if (!isDone && (there === undefined ? undefined : sha256(there)) !== was) left.push(path);
+    else if (!isDone) await (bytes === undefined ? rm(target, { force: true }) : writeWhole(target, bytes));
     onStep(`written ${path}`);
   }
+  return left;
 }
 
 /**
@@ -199,8 +241,9 @@ async function recoverAll(root: string): Promise<string[]> {
     const change = await readChange(root, id);
     await refuseLinks(root, change.folder);
     await refuseLinks(root, stagingOf(change.folder, id));
-    const { undone } = await apply(root, id, change);
+    const { undone, left } = await apply(root, id, change);
     said.push(`${change.folder}: a change that was cut off has been ${undone ? 'undone' : 'finished'}`);
+    for (const path of left) said.push(`${path} was changed since that was cut off and is left as it is`);
   }
   for (const name of names.filter((n) => n.endsWith('.staging'))) {
     const id = name.slice(0, -'.staging'.length);
@@ -243,9 +286,9 @@ async function readChange(root: string, id: string): Promise<Change> {
       ours: ours.map((p) => checkFilePath(p as string, path)),
       placed: placed.map((entry) => (isEntry(entry) ? entry : refuse(path))),
       also: also.map((entry) => {
-        const { path: at, base64 } = entry as Record<string, unknown>;
-        if (base64 !== undefined && typeof base64 !== 'string') return refuse(path);
-        return { path: checkAlso(at as string, path), base64 };
+        const { path: at, base64, was } = entry as Record<string, unknown>;
+        if (![base64, was].every((text) => text === undefined || typeof text === 'string')) return refuse(path);
+        return { path: checkAlso(at as string, path), base64: base64 as string | undefined, was: was as string | undefined };
       }),
     };
   } catch {
@@ -269,15 +312,16 @@ export function checkAlso(path: string, where: string): string {
   });
 }
 
-/** Throws E_LINK (exit code 3) where a part of the path below the project is there but no real folder; the last part may be a file. */
-export async function refuseLinks(root: string, path: string): Promise<void> {
+/** Throws E_LINK (exit code 3) where a part of the path below the project is there but no real folder; a `file` is one in its last part. */
+export async function refuseLinks(root: string, path: string, last: 'folder' | 'file' = 'folder'): Promise<void> {
   let at = root;
   const parts = path.split('/');
   for (const [i, part] of parts.entries()) {
     at = join(at, part);
     const stat = await ifThere(lstat(at)).catch((cause) => diskFailure(cause, at, 'cannot be read'));
     if (stat === undefined) return;
-    if (!stat.isDirectory() && !(stat.isFile() && i === parts.length - 1)) refuseLink(at, kindOf(stat));
+    const isFile = last === 'file' && i === parts.length - 1;
+    if (isFile ? !stat.isFile() : !stat.isDirectory()) refuseLink(at, kindOf(stat), isFile ? 'a file' : 'a folder');
   }
 }
 

@@ -29,14 +29,14 @@ export async function stateFolder(root: string): Promise<string> {
 }
 
 /** A repository may hold links, and what is written through one lands where its author wanted. */
-export function refuseLink(where: string, got: string): never {
+export function refuseLink(where: string, got: string, wanted: 'a folder' | 'a file' = 'a folder'): never {
   return fail({
     code: 'E_LINK',
     where,
-    what: 'nothing is written through links',
-    expected: 'a folder of the project itself',
+    what: got === 'a symbolic link' ? 'nothing is written through links' : 'something else stands in the way',
+    expected: `${wanted} of the project itself`,
     got,
-    hint: 'a real folder in its place; a larger disk can be mounted there',
+    hint: wanted === 'a folder' ? 'a real folder in its place; a larger disk can be mounted over the folder of all models' : undefined,
     exitCode: 3,
   });
 }

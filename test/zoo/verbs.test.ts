@@ -225,6 +225,30 @@ describe('install', () => {
     );
   });
 
+  it('a lock whose digest and address lead elsewhere than its source', async () => {
+    const evil = await startServer();
+    try {
+      evil.put('/net.onnx', BAD);
+      await addModel(root, `${evil.url}/net.onnx`, { ...options(), name: 'evil' });
+      const lock = JSON.parse(lockText());
+      const { evil: theirs, net: ours } = lock.models;
+      lock.models = { net: { ...theirs, source: ours.source } };
+      writeFileSync(join(root, 'models.json'), JSON.stringify({ models: { net: { source: ours.source } } }));
+      writeFileSync(join(root, 'models.lock'), JSON.stringify(lock));
+      const asked = evil.requests.length;
+      const error = await refusal(installModels(root, { ...options(), frozen: true }));
+      expect([error.message, error.exitCode]).toEqual([
+        `E_LOCK models.lock: net: net.onnx: the address is not one of its source, ${server.url}/net.onnx; the file was edited or damaged, ` +
+          `expected ${server.url}/net.onnx, got ${evil.url}/net.onnx. Try models.lock as it was committed.`,
+        3,
+      ]);
+      expect(evil.requests.length).toBe(asked);
+      expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(GOOD));
+    } finally {
+      await evil.close();
+    }
+  });
+
   it('a lock that calls a pickle an ONNX file: neither installed nor verified', async () => {
     const evil = '\x80\x04cos\nsystem\n(S"true"\ntR.';
     server.put('/net.onnx', Buffer.from(evil, 'latin1'));

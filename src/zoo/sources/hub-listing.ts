@@ -34,6 +34,10 @@ export function parseListing(bytes: Uint8Array, where: string, repo: string, com
   return json.array().flatMap((entry) => fileOf(entry, repo, commit) ?? []);
 }
 
+/** Where a file of a commit is, whichever mirror it is fetched from. */
+export const hubFileAddress = (repo: string, commit: string, path: string): string =>
+  `${HUB}/${repo}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
+
 function fileOf(entry: JsonNode, repo: string, commit: string): SourceFile | undefined {
   if (entry.field('type').string() !== 'file') return undefined;
   const path = entry.field('path').string();
@@ -52,7 +56,7 @@ function fileOf(entry: JsonNode, repo: string, commit: string): SourceFile | und
   return {
     path,
     size: large ? lfs.field('size').integer({ min: 0 }) : size,
-    url: `${HUB}/${repo}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`,
+    url: hubFileAddress(repo, commit, path),
     claims: [claim],
   };
 }

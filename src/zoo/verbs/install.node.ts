@@ -14,6 +14,7 @@ import { lintAgain } from './lint-again.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
 import { type Acceptance, enforce, inLanes, obtain, refuseFormats, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
+import { requireOwnAddresses } from './own-address.ts';
 
 /** What is accepted counts for models that are not in the lock yet. */
 export interface InstallOptions extends VerbOptions, Acceptance {
@@ -133,6 +134,7 @@ async function installLocked(
   o: InstallOptions,
 ): Promise<InstalledModel> {
   // cheap, and no reason to fetch gigabytes first
+  requireOwnAddresses(name, entry);
   const checked = await signatureFirst(project, name, entry, o);
   enforce(project.manifest, name, entry, o);
   const folder = modelFolder(project, name);

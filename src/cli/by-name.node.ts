@@ -115,9 +115,7 @@ export async function openNamed(named: NamedModel, limits: Limits, note: (text: 
     }
     throw error;
   }
-  // A rule that only warns lets a signature pass that was not confirmed; the lock's word alone is not repeated then.
-  const who =
-    entry.integrity === 'signed' && verified === undefined ? 'models.lock says signed, which nothing here confirms' : vouched(entry);
-  note(`${name}: ${file.path} has the bytes of models.lock; ${who}`);
+  // A rule that only warns lets a signature pass that was not confirmed.
+  note(`${name}: ${file.path} has the bytes of models.lock; ${vouched(entry, verified !== undefined)}`);
   return { model, sha256: lockedModelHash(named, file, model) };
 }

@@ -66,7 +66,7 @@ export const zooAdd = defineCommand({
     });
     const total = entry.files.reduce((sum, f) => sum + f.size, 0);
     return {
-      line: `added ${name}: ${counted(entry.files.length, 'file')}, ${size(total)}, ${vouched(entry)}`,
+      line: `added ${name}: ${counted(entry.files.length, 'file')}, ${size(total)}, ${vouched(entry, true)}`,
       tables: [filesText(entry.files)],
       notes: [...lintLines(name, lint), ...(entry.integrity === 'signed' ? [SIGNATURE_HONESTY] : [])],
       json: { name, folder, ...entry, findings: Object.fromEntries([...lint].map(([path, report]) => [path, report.findings])) },

@@ -48,9 +48,19 @@ export const zooInstall = defineCommand({
     const done = models.filter((m) => m.state !== 'unchanged').length;
     return {
       line: `${counted(models.length, 'model')} as in models.lock, ${done} of them installed now`,
-      tables: models.length === 0 ? [] : [columns(models.map((m) => [`  ${m.name}`, STATES[m.state], vouched(m.entry)])).join('\n')],
+      tables:
+        models.length === 0 ? [] : [columns(models.map((m) => [`  ${m.name}`, STATES[m.state], vouched(m.entry, m.confirmed)])).join('\n')],
       notes: orphans.map((name) => `${name} is in models.lock but not in models.json (secateur zoo remove ${name})`),
-      json: { models: models.map(({ name, state, folder, entry }) => ({ name, state, folder, integrity: entry.integrity })), orphans },
+      json: {
+        models: models.map(({ name, state, folder, entry, confirmed }) => ({
+          name,
+          state,
+          folder,
+          integrity: entry.integrity,
+          ...(entry.signature && { signer: entry.signature.signer, confirmed }),
+        })),
+        orphans,
+      },
     };
   },
 });

@@ -42,7 +42,8 @@ export const zooVerify = defineCommand({
 
 function lines(m: VerifiedModel): string[] {
   if (m.entry === undefined) return [`${m.name}: in models.json but not in models.lock (secateur zoo install)`];
-  const out = [`${m.name}: ${m.ok ? 'ok' : 'NOT ok'}, ${vouched(m.entry)}`];
+  const out = [`${m.name}: ${m.ok ? 'ok' : 'NOT ok'}, ${vouched(m.entry, m.signature !== undefined)}`];
+  if (m.stale !== undefined) out.push(`  stale    ${m.stale}`);
   for (const c of m.files?.changed ?? []) out.push(`  changed  ${c.path} ${c.says}`);
   for (const path of m.files?.missing ?? []) out.push(`  missing  ${path}`);
   for (const path of m.files?.extra ?? []) out.push(`  extra    ${path}: not in models.lock`);
@@ -54,11 +55,12 @@ function lines(m: VerifiedModel): string[] {
   return out;
 }
 
-const jsonOf = ({ name, ok, entry, files, formats, signature, signatureError, policy }: VerifiedModel): unknown => ({
+const jsonOf = ({ name, ok, entry, stale, files, formats, signature, signatureError, policy }: VerifiedModel): unknown => ({
   name,
   ok,
   locked: entry !== undefined,
   integrity: entry?.integrity,
+  stale,
   files,
   formats,
   signature,

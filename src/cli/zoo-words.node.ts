@@ -13,8 +13,12 @@ export const counted = (n: number, thing: string): string => `${n} ${thing}${n =
 /** `sha256:` and as many digits as a person compares. */
 export const shortDigest = (digest: string): string => digest.slice(0, 'sha256:'.length + 16);
 
-/** Who vouches for a model, in a sentence without full stop. */
-export function vouched(entry: LockedModel): string {
+/**
+ * Who vouches for a model, in a sentence without full stop.
+ * @param confirmed whether a signature that the lock speaks of was verified now: the lock's word alone is not repeated as one
+ */
+export function vouched(entry: LockedModel, confirmed: boolean): string {
+  if (entry.integrity === 'signed' && !confirmed) return 'models.lock says signed, which nothing here confirms';
   const words: Record<Integrity, () => string> = {
     'pinned-on-first-use': () => 'pinned on first use: nobody vouched for these bytes',
     'matched-published-claim': () => `matches ${claimWords(entry)}; nobody signed it`,

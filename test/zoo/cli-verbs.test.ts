@@ -109,6 +109,17 @@ describe('zoo add', () => {
     const { policy } = JSON.parse(readFileSync(join(root, 'models.json'), 'utf8'));
     expect(policy).toEqual([{ match: 'net', require: 'signature', keys: ['models.keys/team.pub'] }]);
     expect((await zoo('verify')).code).toBe(0);
+    expect(JSON.parse((await zoo('install', '--json')).out).models[0]).toMatchObject({ integrity: 'signed', confirmed: true });
+    // whom the lock names is no answer where the signature does not hold
+    rmSync(join(root, 'models.keys/team.pub'));
+    expect((await zoo('verify')).out).toContain('net: NOT ok, models.lock says signed, which nothing here confirms\n');
+    const manifest = join(root, 'models.json');
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('"keys"', '"mode": "warn", "keys"').replace('published', 'elsewhere'));
+    execFileSync('openssl', ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384', '-out', key], { stdio: 'pipe' });
+    execFileSync('openssl', ['pkey', '-in', key, '-pubout', '-out', join(root, 'models.keys/team.pub')], { stdio: 'pipe' });
+    expect((await zoo('verify')).out).toMatch(
+      /\nnet: ok, models.lock says signed, which nothing here confirms\n {2}stale {4}models.json asks for path:elsewhere, which is not what was locked \(secateur zoo install\)\n/,
+    );
   });
 
   it('a private key is not copied into the project', async () => {

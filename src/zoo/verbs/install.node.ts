@@ -2,6 +2,7 @@
 import { fail, SecateurError } from '../../core/errors.ts';
 import { fetchFile } from '../fetch/download.node.ts';
 import { modelFolder, type Project } from '../project.node.ts';
+import type { Verification } from '../signing/verify.node.ts';
 import { sourceFileOf } from '../sources/locate.node.ts';
 import { formatSource, parseSource } from '../sources/spec.ts';
 import type { Cache } from '../store/cache.node.ts';
@@ -30,6 +31,8 @@ export interface InstalledModel {
   readonly state: 'unchanged' | 'placed' | 'locked';
   readonly entry: LockedModel;
   readonly folder: string;
+  /** Whether a signature was verified now. */
+  readonly confirmed: boolean;
 }
 
 export interface InstallOutcome {
@@ -60,7 +63,13 @@ export async function installModels(root: string, o: InstallOptions = {}): Promi
         const made = await obtain(project, project.manifest, name, wanted, cache, o);
         const settled = await settle(project, project.manifest, name, made, cache, o);
         project = { ...project, lock: settled.lock };
-        models.push({ name, state: 'locked', entry: settled.entry, folder: settled.folder });
+        models.push({
+          name,
+          state: 'locked',
+          entry: settled.entry,
+          folder: settled.folder,
+          confirmed: settled.entry.signature !== undefined,
+        });
       }
     };
     const done = (): string[] => models.filter((m) => m.state !== 'unchanged').map((m) => `${m.name}: was installed before this`);
@@ -135,7 +144,7 @@ async function installLocked(
 ): Promise<InstalledModel> {
   // cheap, and no reason to fetch gigabytes first
   requireOwnAddresses(name, entry);
-  const checked = await signatureFirst(project, name, entry, o);
+  const early = await signatureFirst(project, name, entry, o);
   enforce(project.manifest, name, entry, o);
   const folder = modelFolder(project, name);
   const found = await verifyFiles(folder, entry, { stamps, fresh: o.frozen, signal: o.signal, onBytes: onBytes(o, name) });
@@ -155,14 +164,15 @@ async function installLocked(
       sources.set(file.path, from ?? (await cache.find(file.digest)) ?? gone(cache.root, file.digest));
     },
   );
-  if (!checked) await verifyLockedSignature(project, name, entry, o.onNote, (file) => sources.get(file.path));
+  const verified =
+    early === 'later' ? await verifyLockedSignature(project, name, entry, o.onNote, (file) => sources.get(file.path)) : early;
   const files = entry.files.map(({ path, size, digest }) => ({ path, size, digest, from: sources.get(path) }));
   // also where nothing differs: files of an older version may be left
   const check = needed.size > 0 || o.frozen ? (staged: string) => checkFormats(project, name, entry, staged, o) : undefined;
   const placed = await placeModel(project.root, folder, files, { cache, check, previous: entry.files, signal: o.signal });
   for (const { path, kept } of placed.kept) o.onNote?.(`${name}: ${path} had been changed here; a copy is kept at ${kept}`);
   for (const path of placed.removed) o.onNote?.(`${name}: ${path} was part of an older version and is gone`);
-  return { name, state: placed.state, entry, folder };
+  return { name, state: placed.state, entry, folder, confirmed: verified !== undefined };
 }
 
 /** What the lock says of formats was true where it was written, which may have been in an editor. */
@@ -176,13 +186,17 @@ async function checkFormats(project: Project, name: string, entry: LockedModel, 
   enforce(project.manifest, name, now, o);
 }
 
-/** False where the signature is over hashes that the lock does not have, so that the files must be here first. */
-async function signatureFirst(project: Project, name: string, entry: LockedModel, o: VerbOptions): Promise<boolean> {
+/** `later` where the signature is over hashes that the lock does not have, so that the files must be here first. */
+async function signatureFirst(
+  project: Project,
+  name: string,
+  entry: LockedModel,
+  o: VerbOptions,
+): Promise<Verification | undefined | 'later'> {
   try {
-    await verifyLockedSignature(project, name, entry, o.onNote);
-    return true;
+    return await verifyLockedSignature(project, name, entry, o.onNote);
   } catch (error) {
-    if (error instanceof SecateurError && error.parts.code === 'E_SIG_HASH') return false;
+    if (error instanceof SecateurError && error.parts.code === 'E_SIG_HASH') return 'later';
     throw error;
   }
 }

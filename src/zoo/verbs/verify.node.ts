@@ -1,13 +1,13 @@
 /** `zoo verify`: is what lies on this disk what the lock says, and is it signed by whom the policy wants? Needs no network. */
 import type { SecateurError } from '../../core/errors.ts';
 import { checkPolicy, type PolicyFinding, rulesFor } from '../policy.ts';
-import { modelFolder, readProject } from '../project.node.ts';
+import { modelFolder, type Project, readProject } from '../project.node.ts';
 import type { Verification } from '../signing/verify.node.ts';
 import { recover } from '../store/place.node.ts';
 import { openStamps } from '../store/stamps.node.ts';
 import { type FilesCheck, verifyFiles } from '../store/verify-files.node.ts';
 import type { LockedModel } from '../types.ts';
-import { chosen, onBytes, ours } from './install.node.ts';
+import { chosen, isFor, onBytes, ours } from './install.node.ts';
 import { type FormatChange, lintAgain } from './lint-again.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
 import type { VerbOptions } from './options.ts';
@@ -22,6 +22,8 @@ export interface VerifiedModel {
   readonly name: string;
   /** Undefined: in models.json only. */
   readonly entry?: LockedModel;
+  /** Where models.json asks for something else than was locked; no failure of the bytes. A sentence without full stop. */
+  readonly stale?: string;
   readonly files?: FilesCheck;
   /** Files that are of another format, or judged otherwise, than the lock says; looked for only where all files are as locked. */
   readonly formats: readonly FormatChange[];
@@ -69,8 +71,15 @@ export async function verifyModels(root: string, o: VerifyOptions = {}): Promise
     }
     const taken = formats.every((f) => !f.refused) || rulesFor(project.manifest, name).some((rule) => rule.mode !== 'warn');
     const ok = asLocked && taken && signatureError === undefined && !policy.some((p) => p.mode === 'enforce');
-    models.push({ name, entry, files, formats, signature, signatureError, policy, ok });
+    const stale = staleness(project, name, entry);
+    models.push({ name, entry, ...(stale !== undefined && { stale }), files, formats, signature, signatureError, policy, ok });
   }
   await stamps.save();
   return { models, ok: models.every((m) => m.ok), bytes };
+}
+
+function staleness({ manifest }: Project, name: string, entry: LockedModel): string | undefined {
+  const wanted = manifest.models.get(name);
+  if (wanted === undefined) return 'in models.lock but not in models.json';
+  return isFor(entry, wanted) ? undefined : `models.json asks for ${wanted.source}, which is not what was locked (secateur zoo install)`;
 }

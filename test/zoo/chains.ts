@@ -24,6 +24,8 @@ export interface Wish {
   readonly algorithm?: string;
   /** Default sha256. */
   readonly hash?: string;
+  /** The issuer's RSA key signs with PSS. */
+  readonly pss?: boolean;
 }
 
 export const AUTHORITY = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign'];
@@ -39,7 +41,7 @@ function keyOf(algorithm: string): KeyObject {
 }
 
 /** A certificate of version 3; an authority's by default where it signs itself, else a leaf that may sign code. */
-export function issue({ name, issuer, days = 3650, algorithm = 'EC:P-256', hash = 'sha256', extensions }: Wish): Issued {
+export function issue({ name, issuer, days = 3650, algorithm = 'EC:P-256', hash = 'sha256', extensions, pss }: Wish): Issued {
   const folder = mkdtempSync(join(tmpdir(), 'secateur-chain-'));
   const file = (named: string, text: string): string => {
     writeFileSync(join(folder, named), text);
@@ -56,7 +58,19 @@ export function issue({ name, issuer, days = 3650, algorithm = 'EC:P-256', hash 
             ...['-CA', file('ca', issuer.pem), '-CAkey', file('cakey', issuer.keyPem), '-CAcreateserial'],
           ];
     const extfile = file('ext', (extensions ?? (issuer === undefined ? AUTHORITY : LEAF)).join('\n'));
-    const args = ['x509', '-new', '-subj', `/CN=${name}`, ...by, '-days', `${days}`, `-${hash}`, '-extfile', extfile];
+    const args = [
+      'x509',
+      '-new',
+      '-subj',
+      `/CN=${name}`,
+      ...by,
+      '-days',
+      `${days}`,
+      `-${hash}`,
+      '-extfile',
+      extfile,
+      ...(pss ? ['-sigopt', 'rsa_padding_mode:pss'] : []),
+    ];
     const pem = execFileSync('openssl', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
     return { pem, der: new X509Certificate(pem).raw, key, keyPem };
   } finally {

@@ -130,7 +130,17 @@ describe('paths that do not', () => {
 
   it('a signature of the chain with SHA-1', async () => {
     const old = issue({ name: 'old', issuer: root, hash: 'sha1' });
-    expect((await refusal(() => verify(signed(old)))).text).toContain(`${named('old', old)} is signed with MD5 or SHA-1`);
+    expect((await refusal(() => verify(signed(old)))).text).toContain(
+      `${named('old', old)} is signed with MD5, SHA-1 or something unknown (1.2.840.113549.1.1.5)`,
+    );
+  });
+
+  it('a signature of the chain with RSA-PSS: by the hash that it names, which is SHA-1 where it names none', async () => {
+    expect(verify(signed(issue({ name: 'new', issuer: root, pss: true }))).files).toBe(1);
+    const old = issue({ name: 'old', issuer: root, pss: true, hash: 'sha1' });
+    expect((await refusal(() => verify(signed(old)))).text).toContain(
+      `${named('old', old)} is signed with MD5, SHA-1 or something unknown (1.2.840.113549.1.1.10)`,
+    );
   });
 
   it('an RSA authority of 1024 bits', async () => {
@@ -153,11 +163,34 @@ describe('paths that do not', () => {
     expect(text).toContain(`${named('limited', limited)} has a critical extension that is not understood (2.5.29.30)`);
   });
 
+  it('an authority for web servers, one for some names that does not insist on it, one whose key is short', async () => {
+    const reason = async (name: string, extensions: readonly string[], algorithm?: string): Promise<string> => {
+      const above = issue({ name, issuer: root, extensions: [...AUTHORITY, ...extensions], algorithm });
+      const { code, text } = await refusal(() => verify(signed(issue({ name: 'x', issuer: above }), above)));
+      expect(code).toBe('E_SIG_CHAIN');
+      return text.replaceAll(named(name, above), name);
+    };
+    expect(await reason('web', ['extendedKeyUsage=serverAuth'])).toContain(': web may not sign certificates for code ');
+    expect(await reason('names', ['nameConstraints=permitted;DNS:example.org'])).toContain(
+      ': names has a critical extension that is not understood (2.5.29.30) ',
+    );
+    expect(await reason('short', [], 'EC:secp112r1')).toContain(': short has a key on the curve secp112r1, which is too short or unknown ');
+    const both = issue({ name: 'both', issuer: root, extensions: [...AUTHORITY, 'extendedKeyUsage=serverAuth,codeSigning'] });
+    expect(verify(signed(issue({ name: 'x', issuer: both }), both)).files).toBe(1);
+  });
+
   it('a certificate for servers, and keys that do not sign models', async () => {
     const server = issue({ name: 'server', issuer: root, extensions: ['keyUsage=keyEncipherment', 'extendedKeyUsage=serverAuth'] });
     expect((await refusal(() => verify(signed(server)))).text).toBe(
-      `E_SIG_USAGE m.sig: the signing certificate is not meant for signatures: ${named('server', server)} ${FORM}, expected usage Digital Signature or Code Signing, got neither.`,
+      `E_SIG_USAGE m.sig: the signing certificate is not meant for signatures: ${named('server', server)} ${FORM}, expected usage Digital Signature or Code Signing, got extended usages 1.3.6.1.5.5.7.3.1.`,
     );
+    // As every certificate of a web server is: whoever has one of the same authority is no publisher of models.
+    const web = issue({ name: 'web', issuer: root, extensions: ['keyUsage=digitalSignature', 'extendedKeyUsage=serverAuth,clientAuth'] });
+    expect((await refusal(() => verify(signed(web)))).code).toBe('E_SIG_USAGE');
+    const bare = issue({ name: 'bare', issuer: root, extensions: ['keyUsage=keyEncipherment'] });
+    expect((await refusal(() => verify(signed(bare)))).text).toContain('expected usage Digital Signature or Code Signing, got neither.');
+    const any = issue({ name: 'any', issuer: root, extensions: ['extendedKeyUsage=anyExtendedKeyUsage'] });
+    expect(verify(signed(any)).files).toBe(1);
     const rsa = issue({ name: 'rsa', issuer: root, algorithm: 'RSA:2048' });
     const bundle = bundleOf(leaf.key, statement(files), { material: chainOf(rsa) });
     expect((await refusal(() => verify(bundle))).text).toBe(

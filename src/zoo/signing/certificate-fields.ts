@@ -4,7 +4,7 @@ import { DerError, derList, derOid, derOnly, derTime } from './der.ts';
 export interface CertificateFields {
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** Object identifier of the algorithm its issuer signed with. */
+  /** Object identifier of the algorithm its issuer signed with; for RSA-PSS that of the hash behind it, where it names one. */
   readonly signatureAlgorithm: string;
   readonly authority: boolean;
   /** Authorities that may stand between it and the leaf; undefined for any number. */
@@ -23,7 +23,14 @@ const BASIC_CONSTRAINTS = '2.5.29.19';
 const EXTENDED_USAGE = '2.5.29.37';
 /** Names of subjects bind nothing here: trust is in the authority. */
 const SUBJECT_NAMES = '2.5.29.17';
-export const CODE_SIGNING = '1.3.6.1.5.5.7.3.3';
+/** Certificates carry it for this reason only; the standard wants it critical, and not everyone who issues some knows. */
+const NAME_CONSTRAINTS = '2.5.29.30';
+const CODE_SIGNING = '1.3.6.1.5.5.7.3.3';
+const ANY_USAGE = '2.5.29.37.0';
+const RSA_PSS = '1.2.840.113549.1.1.10';
+
+/** Whether a key is for code, where its certificate restricts what it is for (RFC 5280 section 4.2.1.12). */
+export const forCode = (extended: readonly string[]): boolean => extended.includes(CODE_SIGNING) || extended.includes(ANY_USAGE);
 
 /**
  * The fields of a DER certificate (RFC 5280 section 4).
@@ -36,15 +43,24 @@ export function certificateFields(der: Uint8Array): CertificateFields {
   const at = body[0]?.tag === 0xa0 ? 1 : 0;
   const validity = derList(body[at + 3]?.value ?? new Uint8Array());
   if (validity.length !== 2 || outer.length !== 3) throw new DerError('not a certificate');
-  const algorithm = derList(outer[1].value)[0];
-  if (algorithm?.tag !== 6) throw new DerError('no algorithm of signature');
   const extensions = body.slice(at + 6).find((element) => element.tag === 0xa3);
   return {
     notBefore: derTime(validity[0]),
     notAfter: derTime(validity[1]),
-    signatureAlgorithm: derOid(algorithm.value),
+    signatureAlgorithm: algorithmOf(outer[1].value),
     ...readExtensions(extensions === undefined ? new Uint8Array() : derOnly(extensions.value, SEQUENCE)),
   };
+}
+
+function algorithmOf(bytes: Uint8Array): string {
+  const [id, parameters] = derList(bytes);
+  if (id?.tag !== 6) throw new DerError('no algorithm of signature');
+  const oid = derOid(id.value);
+  if (oid !== RSA_PSS) return oid;
+  // RFC 4055 section 3.1: without the first parameter the hash is SHA-1.
+  const hash = derList(parameters?.value ?? new Uint8Array()).find(({ tag }) => tag === 0xa0);
+  const named = hash && derList(derOnly(hash.value, SEQUENCE))[0];
+  return named === undefined ? oid : `${oid} ${derOid(named.value)}`;
 }
 
 type Extensions = Omit<CertificateFields, 'notBefore' | 'notAfter' | 'signatureAlgorithm'>;
@@ -75,7 +91,7 @@ function readExtensions(bytes: Uint8Array): Extensions {
       found.usage = { digitalSignature: (bits & 0x80) !== 0, keyCertSign: (bits & 0x04) !== 0 };
     } else if (oid === EXTENDED_USAGE) {
       found.extended = derList(derOnly(content, SEQUENCE)).map((part) => derOid(part.value));
-    } else if (critical && oid !== SUBJECT_NAMES) unknown.push(oid);
+    } else if ((critical && oid !== SUBJECT_NAMES) || oid === NAME_CONSTRAINTS) unknown.push(oid);
   }
   found.unknownCritical = unknown;
   return found;

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { fail } from '../../core/errors.ts';
 import type { Sha256 } from '../types.ts';
-import { type CertificateFields, CODE_SIGNING, certificateFields } from './certificate-fields.ts';
+import { type CertificateFields, certificateFields, forCode } from './certificate-fields.ts';
 import { curveOf, kindOf } from './keys.node.ts';
 import type { Steps } from './steps.ts';
 
@@ -15,8 +15,15 @@ interface Certificate {
 const LONGEST_PATH = 8;
 /** Signatures of certificates that are checked before giving up. */
 const MOST_CHECKS = 64;
-/** With MD5 or SHA-1, which can be forged: a certificate under them vouches for nothing. */
-const WEAK = new Set(['1.2.840.113549.1.1.2', '1.2.840.113549.1.1.4', '1.2.840.113549.1.1.5', '1.2.840.10045.4.1', '1.3.14.3.2.29']);
+/** RSA, RSA-PSS and ECDSA with SHA-256, SHA-384, SHA-512, and EdDSA. What else there is can be forged, or is not known here to be sound. */
+const SOUND = new Set([
+  ...['1.2.840.113549.1.1.11', '1.2.840.113549.1.1.12', '1.2.840.113549.1.1.13'],
+  ...['1', '2', '3'].map((hash) => `1.2.840.113549.1.1.10 2.16.840.1.101.3.4.2.${hash}`),
+  ...['1.2.840.10045.4.3.2', '1.2.840.10045.4.3.3', '1.2.840.10045.4.3.4'],
+  ...['1.3.101.112', '1.3.101.113'],
+]);
+/** Curves of authorities, in Node's names; shorter ones can be broken. */
+const CURVES = /^(prime256v1|secp256k1|secp384r1|secp521r1|brainpoolP(256|320|384|512)[rt]1)$/;
 const LEAST_RSA = 2048;
 
 /** `sha256:` fingerprint of the certificate's DER, as the lock writes a signer. */
@@ -81,7 +88,7 @@ function fieldsOf(x509: X509Certificate): CertificateFields | undefined {
 
 /**
  * The leaf, once a path from it to one of the authorities holds: each certificate is signed by the next, all but the leaf are authorities
- * that may sign certificates, path lengths are kept, nothing critical is left unread, every one is valid at `now`, and the leaf's key is one
+ * that may sign certificates (for code, where that is restricted), path lengths are kept, nothing critical is left unread, every one is valid at `now`, and the leaf's key is one
  * of those that may sign models and is meant for signatures or code.
  * Source: RFC 5280 section 6 (without names and policies, which bind nothing here); OMS v1.0 section 8.2, read as "valid now".
  * @param chain DER, leaf first, as in the bundle
@@ -141,9 +148,12 @@ export function leafProblem(x509: X509Certificate): { what: string; expected: st
     return { what, expected: 'EC P-256, P-384 or P-521', got: kindOf(x509.publicKey) };
   }
   const { usage, extended } = certificateFields(x509.raw);
-  if (usage?.digitalSignature === true || extended?.includes(CODE_SIGNING) === true) return undefined;
+  // OMS takes either of the two; RFC 5280 lets nobody use a key for more than its extended usages, where there are some.
+  const restricted = extended !== undefined && !forCode(extended);
+  if (!restricted && (usage?.digitalSignature === true || extended !== undefined)) return undefined;
   const what = `the signing certificate is not meant for signatures: ${nameOf(x509)}`;
-  return { what, expected: 'usage Digital Signature or Code Signing', got: 'neither' };
+  const got = restricted ? `extended usages ${extended.join(', ') || 'none'}` : 'neither';
+  return { what, expected: 'usage Digital Signature or Code Signing', got };
 }
 
 interface Search {
@@ -176,8 +186,13 @@ function whyNot(child: Certificate, issuer: Certificate, below: number): string 
   if (fields.usage?.keyCertSign === false) return `${name} may not sign certificates`;
   if (fields.pathLength !== undefined && below > fields.pathLength)
     return `${name} allows ${fields.pathLength} authorities below it, not ${below}`;
-  if (WEAK.has(child.fields.signatureAlgorithm)) return `${nameOf(child.x509)} is signed with MD5 or SHA-1`;
-  const bits = x509.publicKey.asymmetricKeyDetails?.modulusLength;
+  if (fields.extended !== undefined && !forCode(fields.extended)) return `${name} may not sign certificates for code`;
+  const { signatureAlgorithm } = child.fields;
+  if (!SOUND.has(signatureAlgorithm)) return `${nameOf(child.x509)} is signed with MD5, SHA-1 or something unknown (${signatureAlgorithm})`;
+  const { modulusLength: bits, namedCurve } = x509.publicKey.asymmetricKeyDetails ?? {};
+  if (x509.publicKey.asymmetricKeyType === 'ec' && !CURVES.test(namedCurve ?? '')) {
+    return `${name} has a key on the curve ${namedCurve ?? 'of its own'}, which is too short or unknown`;
+  }
   if (bits !== undefined && bits < LEAST_RSA) return `${name} has an RSA key of ${bits} bits, fewer than ${LEAST_RSA}`;
   let odd: string | undefined;
   unread(issuer, (reason) => {

@@ -43,6 +43,21 @@ describe('the cache', () => {
     expect(await cache.accept(put(cache.partPath('k'), 'bytes'), sha('bytes'), 5)).toBe(path);
   });
 
+  it('is not put aside for one who is wrong about its size', async () => {
+    const cache = await emptyCache();
+    const path = await cache.accept(put(cache.partPath('k'), 'bytes'), sha('bytes'), 5);
+    expect(await cache.find(sha('bytes'), 6)).toBeUndefined();
+    expect(await cache.find(sha('bytes'), 5)).toBe(path);
+  });
+
+  it('takes what was just hashed in place of what may have been damaged', async () => {
+    const cache = await emptyCache();
+    const path = await cache.accept(put(cache.partPath('k'), 'bytes'), sha('bytes'), 5);
+    writeFileSync(path, 'bytex');
+    expect(await cache.accept(put(cache.partPath('k'), 'bytes'), sha('bytes'), 5)).toBe(path);
+    expect(readFileSync(path, 'utf8')).toBe('bytes');
+  });
+
   it('a link in the place of a file is not followed', async () => {
     const cache = await emptyCache();
     const path = await cache.accept(put(cache.partPath('k'), 'bytes'), sha('bytes'), 5);

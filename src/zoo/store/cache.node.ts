@@ -2,14 +2,15 @@
  * The store of files by their SHA-256, shared by all projects of a user. What lies under a name has that hash; it is hashed again on its way
  * out. Files that were refused are kept aside, so that nobody needs to fetch them a second time to look at them.
  */
-import { createHash } from 'node:crypto';
-import { constants, copyFile, lstat, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { constants, copyFile, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fail } from '../../core/errors.ts';
 import { hexOf, parseSha256 } from '../digest.ts';
 import type { Sha256 } from '../types.ts';
 import { codeOf, diskFailure, ifThere, syncFolder } from './disk.node.ts';
+import { hashFile } from './hash.node.ts';
 import { own, type Release, type WaitOptions } from './owner.node.ts';
 
 /** A download that is under way, for one process alone. */
@@ -21,7 +22,7 @@ export interface PartClaim {
 
 export interface Cache {
   readonly root: string;
-  /** Path of the file with this hash. One of another size than `size` was damaged: it is put aside, and not found. */
+  /** Path of the file with this hash and, where it is given, size. One that was damaged, as its size tells, is put aside and not found. */
   find(digest: Sha256, size?: number): Promise<string | undefined>;
   /**
    * Takes a finished download, whose hash the caller has just computed: synced, then renamed to its name. Two processes may bring the same.
@@ -67,7 +68,8 @@ class DiskCache implements Cache {
     const stat = await ifThere(lstat(path)).catch((cause) => diskFailure(cause, path, 'cannot be read'));
     if (stat === undefined) return undefined;
     if (stat.isFile() && (size === undefined || stat.size === size)) return path;
-    // Not by its hash, which would take long and is of no use: whoever damaged it did not mean to.
+    // A size is what some server or lock says: a sound file is not put aside for one who is wrong about it.
+    if (stat.isFile() && (await hashFile(path)).digest === digest) return undefined;
     await this.#move(path, join(this.root, 'rejected', `${hexOf(digest)}.damaged`));
     return undefined;
   }
@@ -84,10 +86,8 @@ class DiskCache implements Cache {
       } finally {
         await handle.close();
       }
-      if ((await this.find(digest, size)) !== undefined) {
-        await unlink(part);
-        return path;
-      }
+      // Over a file that is there already: these bytes were hashed just now, that one may have been damaged since.
+      await this.find(digest);
       await this.#move(part, path);
       return path;
     } catch (cause) {
@@ -146,9 +146,9 @@ class DiskCache implements Cache {
 }
 
 async function copyWhole(from: string, to: string): Promise<void> {
-  const beside = `${to}.${process.pid}.tmp`;
+  const beside = `${to}.${randomUUID()}.tmp`;
   try {
-    await copyFile(from, beside, constants.COPYFILE_FICLONE);
+    await copyFile(from, beside, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
     const handle = await open(beside, 'r+');
     try {
       await handle.sync();

@@ -1,16 +1,18 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { checkClaims, requireClaims } from '../../src/zoo/fetch/claims.node.ts';
 import { type FileOptions, fetchFile } from '../../src/zoo/fetch/download.node.ts';
+import { writeAll } from '../../src/zoo/fetch/write-all.node.ts';
 import { type Cache, openCache } from '../../src/zoo/store/cache.node.ts';
 import type { SourceFile } from '../../src/zoo/types.ts';
 import { gitBlob } from './hub.ts';
-import { startServer, type TestServer } from './server.ts';
+import { etagOf, startServer, type TestServer } from './server.ts';
 import { told } from './told.ts';
 
 const sha = (body: Uint8Array | string, algorithm = 'sha256'): string => createHash(algorithm).update(body).digest('hex');
@@ -184,6 +186,10 @@ describe('other bytes than those of the lock', () => {
     const text = await told(() => get({ path: 'net.onnx', url: pathToFileURL(path).href, claims: [] }, o));
     expect(text).toBe(`${lead()}sha256:${sha(OTHER)} (300000 bytes) at ${path}${end}`);
     expect(leftParts()).toEqual([]);
+    writeFileSync(path, 'short');
+    expect(await told(() => get({ path: 'net.onnx', url: pathToFileURL(path).href, claims: [] }, o))).toBe(
+      `${lead()}5 bytes at ${path}, which were not read${end}`,
+    );
   });
 });
 
@@ -516,17 +522,44 @@ describe('a disk', () => {
   });
 
   it.runIf(existsSync('/dev/full'))('that is full is told as such', async () => {
-    server.put('/net', BODY);
-    const full: Cache = {
-      ...cache,
-      find: (...args) => cache.find(...args),
-      claimPart: async () => ({ path: '/dev/full', release: async () => {} }),
-    };
-    // notes beside it cannot be written in /dev either; this one is removed again
-    const done = fetchFile(fileAt('/net'), full, { allowHttp: true, retries: 0 });
-    expect(await told(() => done)).toBe(
-      '1 E_DISK /dev/full: cannot be written after 0 bytes, got the disk is full (ENOSPC). Try again after making room.',
+    const handle = await open('/dev/full', 'w');
+    expect(await told(() => writeAll(handle, BODY, 7, '/cache/x.part'))).toBe(
+      '1 E_DISK /cache/x.part: cannot be written after 7 bytes, got the disk is full (ENOSPC). Try again after making room.',
     );
-    rmSync('/dev/full.json', { force: true });
+    await handle.close();
+  });
+});
+
+describe('in a cache that others can write to', () => {
+  it('nothing is written through a link, or into a file with a second name, that stands in the place of a download', async () => {
+    server.put('/net', BODY);
+    const part = cache.partPath(`${server.url}/net`);
+    const mine = join(folder, 'mine');
+    for (const [put, at] of [
+      [symlinkSync, part],
+      [linkSync, part],
+      [symlinkSync, `${part}.json`],
+    ] as const) {
+      writeFileSync(mine, BODY.subarray(0, 1000));
+      // Notes that fit, as whoever wants us to go on there would write them.
+      begin('/net', BODY.subarray(0, 1000), { etag: etagOf(BODY), total: BODY.length });
+      rmSync(at);
+      put(mine, at);
+      expect((await get(fileAt('/net'))).digest).toBe(`sha256:${sha(BODY)}`);
+      expect(readFileSync(mine).equals(BODY.subarray(0, 1000))).toBe(true);
+      expect(await cached(BODY)).toBe(sha(BODY));
+      expect(leftParts()).toEqual([]);
+    }
+  });
+
+  it('a pipe in its place, or in that of the notes, does not make us wait', async () => {
+    server.put('/net', BODY);
+    const part = cache.partPath(`${server.url}/net`);
+    execFileSync('mkfifo', [part, `${part}.json`]);
+    expect((await get(fileAt('/net'))).digest).toBe(`sha256:${sha(BODY)}`);
+    begin('/net', BODY.subarray(0, 1000));
+    rmSync(`${part}.json`);
+    execFileSync('mkfifo', [`${part}.json`]);
+    expect((await get(fileAt('/net'))).digest).toBe(`sha256:${sha(BODY)}`);
   });
 });

@@ -26,6 +26,8 @@ export async function copyLocal(
   const source = await openRegular(path);
   try {
     const { size } = await source.stat();
+    if (o.expect !== undefined && size !== o.expect.size)
+      refuseBytes(file, o.expect, name, `${size} bytes at ${path}, which were not read`);
     if (size > maxBytes) refuseLength(name === undefined ? file.path : `${name}: ${file.path}`, maxBytes, `${size} bytes at ${path}`);
     const claim = await cache.claimPart(file.url, {
       signal,

@@ -1,9 +1,12 @@
 /** A download that may have been begun before: the bytes on disk, and what is known about the answer that they came with. */
-import { type FileHandle, open, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { constants, type FileHandle, lstat, open, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fail } from '../../core/errors.ts';
-import { diskFailure, ifThere } from '../store/disk.node.ts';
+import { diskFailure, ifThere, openRegular } from '../store/disk.node.ts';
 import { type Digester, pieces } from '../store/hash.node.ts';
+
+const MAX_NOTES = 16_384;
 
 /** What the first answer said, by which a later one is known to be about the same bytes. */
 export interface Origin {
@@ -27,10 +30,10 @@ export class Part {
 
   /** What is there of this address; undefined where nothing is, or where it is not known what. */
   async begun(url: string): Promise<{ size: number; origin: Origin } | undefined> {
-    const size = (await ifThere(stat(this.path)).catch((cause) => diskFailure(cause, this.path, 'cannot be read')))?.size ?? 0;
-    if (size === 0) return undefined;
-    const origin = originIn(await readFile(this.#notes, 'utf8').catch(() => ''));
-    return origin?.url === url ? { size, origin } : undefined;
+    const there = await ifThere(lstat(this.path)).catch((cause) => diskFailure(cause, this.path, 'cannot be read'));
+    if (there === undefined || there.size === 0 || !isOwn(there)) return undefined;
+    const origin = originIn(await readNotes(this.#notes));
+    return origin?.url === url ? { size: there.size, origin } : undefined;
   }
 
   /** Throws E_DISK where so many bytes more cannot lie on the disk: better now than after an hour. */
@@ -50,12 +53,15 @@ export class Part {
     });
   }
 
-  /** Opens it empty, and writes down what the bytes that are coming belong to. Notes first: bytes without notes are never gone on from. */
+  /**
+   * Makes it anew, and writes down what the bytes that are coming belong to. What is in its place is removed and not written to: in a cache
+   * that others can write to it may be a link to a file of ours. Notes first: bytes without notes are never gone on from.
+   */
   async start(origin: Origin): Promise<FileHandle> {
     try {
-      await rm(this.#notes, { force: true });
-      const handle = await open(this.path, 'w');
-      await writeFile(this.#notes, `${JSON.stringify(origin)}\n`);
+      await this.remove();
+      const handle = await open(this.path, 'wx');
+      await writeFile(this.#notes, `${JSON.stringify(origin)}\n`, { flag: 'wx' });
       return handle;
     } catch (cause) {
       return diskFailure(cause, this.path, 'cannot be written');
@@ -64,7 +70,8 @@ export class Part {
 
   /** Opens it to go on from byte `from`, having hashed those before into `digester`. False where it has fewer. */
   async goOn(from: number, digester: Digester, signal: AbortSignal | undefined): Promise<FileHandle | undefined> {
-    const handle = await open(this.path, 'r+').catch((cause) => diskFailure(cause, this.path, 'cannot be opened'));
+    const flags = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+    const handle = await open(this.path, flags).catch((cause) => diskFailure(cause, this.path, 'cannot be opened'));
     try {
       let left = from;
       for await (const piece of pieces(handle, this.path, signal)) {
@@ -72,7 +79,7 @@ export class Part {
         left -= Math.min(left, piece.length);
         if (left === 0) break;
       }
-      if (left === 0) {
+      if (left === 0 && isOwn(await handle.stat())) {
         await handle.truncate(from);
         return handle;
       }
@@ -92,6 +99,22 @@ export class Part {
   async remove(): Promise<void> {
     await rm(this.path, { force: true });
     await this.finished();
+  }
+}
+
+/** A file of one name only: through a second one, what is written would land in a file that somebody else chose. */
+const isOwn = (stat: Stats): boolean => stat.isFile() && stat.nlink === 1;
+
+async function readNotes(path: string): Promise<string> {
+  const handle = await openRegular(path).catch(() => undefined);
+  if (handle === undefined) return '';
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(MAX_NOTES), 0, MAX_NOTES, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } catch {
+    return '';
+  } finally {
+    await handle.close();
   }
 }
 

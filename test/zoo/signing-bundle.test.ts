@@ -149,6 +149,18 @@ describe('who signed', () => {
     );
   });
 
+  it('a whole key beside a hint counts too, and with an empty hint it is the old form', async () => {
+    const other = pair();
+    const material = (hint: string, { publicPem }: typeof me) => ({
+      material: { publicKey: { hint, rawBytes: Buffer.from(publicPem).toString('base64') } },
+    });
+    const made = (hint: string, who: typeof me) => bundleOf(me.key, statement(files), material(hint, who));
+    expect((await refusal(() => verify(made(keyHint(me.key), other)))).code).toBe('E_SIG_HINT');
+    expect(verify(made(keyHint(me.key), me)).files).toBe(1);
+    expect((await refusal(() => verify(made('', me)))).code).toBe('E_SIG_LEGACY');
+    expect(verifyDigests(made('', me), me.trust, files, { legacy: true }).files).toBe(1);
+  });
+
   it('no hint at all is taken with a word on it', () => {
     const silent = bundleOf(me.key, statement(files), { material: { publicKey: { hint: '' }, tlogEntries: [] } });
     expect(verify(silent).warnings).toEqual(['it does not say which key signed it; yours fits']);

@@ -335,14 +335,15 @@ describe('files beside the statement', () => {
       listed(s, [{ name: '.', digest: one[0].digest.slice(7) }]);
       s.subject[0].name = 'elsewhere.onnx';
     }, one);
-    expect(check(single, one).files).toBe(1);
+    // The same bytes under another name may be loaded otherwise.
+    expect(check(single, one).warnings).toEqual(['the name net.onnx is not signed: one file was, which was called elsewhere.onnx then']);
     const two = [...one, ...digests({ 'b.onnx': 'net' })];
     expect((await refusal(() => check(single, two))).text).toMatch(
       /^E_SIG_NAME signature: one single file was signed, and which of yours it is does not follow .*expected elsewhere.onnx, got 2 files\. Try the path of that file/,
     );
     const named = { ...single, subject: [{ ...(single.subject as never as { name: string }[])[0], name: 'net.onnx' }] };
     expect((await refusal(() => check(named as never, two))).code).toBe('E_SIG_EXTRA');
-    expect(check(named as never, two, { ignoreUnsigned: true }).extra).toEqual(['b.onnx']);
+    expect(check(named as never, two, { ignoreUnsigned: true })).toMatchObject({ extra: ['b.onnx'], warnings: [] });
   });
 });
 

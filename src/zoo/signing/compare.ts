@@ -53,7 +53,9 @@ export function resolveSingle(statement: ModelStatement, names: readonly string[
     return steps.refuse({ code: 'E_SIG_NAME', what, expected: statement.subjectName, got: `${own.length} files`, hint });
   }
   const resources = statement.resources.map((r) => (r.range === undefined ? { ...r, name } : { ...r, range: { ...r.range, path: name } }));
-  return { ...statement, resources };
+  if (name === statement.subjectName) return { ...statement, resources };
+  const renamed = `the name ${name} is not signed: one file was, which was called ${statement.subjectName} then`;
+  return { ...statement, resources, warnings: [renamed, ...statement.warnings] };
 }
 
 /** Entries that apply; the others (`..`, absolute, `.`) can name nothing within a model. */

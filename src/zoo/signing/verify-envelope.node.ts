@@ -69,14 +69,15 @@ export function verifyEnvelope(bytes: Uint8Array, trust: SigningTrust, o: Envelo
 
 /** Compares what the bundle says about its key with the user's; the bundle's word never replaces the check of the signature. */
 function checkNamedKey(bundle: ParsedBundle, key: KeyObject, steps: Steps, legacy: boolean): string[] {
-  const { hint, pem } = bundle.key ?? {};
-  if (pem !== undefined && hint === undefined) {
-    if (!legacy) refuseLegacy(steps, 'the bundle carries the whole public key, as model-signing before 1.1 wrote it');
+  const { hint = '', pem } = bundle.key ?? {};
+  const old = pem !== undefined && hint === '';
+  if (old && !legacy) refuseLegacy(steps, 'the bundle carries the whole public key, as model-signing before 1.1 wrote it');
+  if (pem !== undefined) {
     const own = hintOfPem(pem);
     if (own !== keyHint(key)) refuseOther(steps, key, own === undefined ? 'a key that cannot be read' : `sha256:${own}`);
-    return ['made by model-signing before 1.1: it carries the public key itself, which was compared with yours'];
   }
-  if (hint === undefined || hint === '') return ['it does not say which key signed it; yours fits'];
+  if (old) return ['made by model-signing before 1.1: it carries the public key itself, which was compared with yours'];
+  if (hint === '') return ['it does not say which key signed it; yours fits'];
   if (hint !== keyHint(key)) refuseOther(steps, key, /^[0-9a-f]{64}$/.test(hint) ? `sha256:${hint}` : JSON.stringify(hint));
   return [];
 }

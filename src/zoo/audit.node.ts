@@ -13,6 +13,7 @@ import { hashFile } from './store/hash.node.ts';
 import { verifyFiles } from './store/verify-files.node.ts';
 import type { Integrity, Lock, LockedModel } from './types.ts';
 import { isFor } from './verbs/install.node.ts';
+import { lintAgain } from './verbs/lint-again.node.ts';
 import { onlyHere } from './verbs/local-source.ts';
 import { verifyLockedSignature } from './verbs/locked-signature.node.ts';
 
@@ -281,6 +282,7 @@ async function onDisk(
     if (found.missing.length > 0) differs('missing', `missing on disk: ${some(found.missing)}`);
     const disk = problems.length > before ? 'differs' : 'bytes-agree';
     linkedTo(found.linked, problems);
+    if (disk === 'bytes-agree' && found.linked.length === 0) await lintedAs(folder, entry, problems);
     return disk;
   }
   const missing: string[] = [];
@@ -296,6 +298,14 @@ async function onDisk(
   const disk = problems.length > before ? 'differs' : 'sizes-agree';
   linkedTo(linked, problems);
   return disk;
+}
+
+/** What the lock says of formats is only text; whatever it says, the file is what it is. */
+async function lintedAs(folder: string, entry: LockedModel, problems: AuditProblem[]): Promise<void> {
+  for (const { path, says, refused } of (await lintAgain(folder, entry)).differing) {
+    const hint = 'secateur zoo lint says why; models.lock as it was committed';
+    problems.push({ rule: 'format-differs', says: `${path} ${says}`, hint, concerns: refused ? ['unsafe'] : [] });
+  }
 }
 
 /** Hard links: the file can be changed under its other name, and ONNX refuses such external data. */

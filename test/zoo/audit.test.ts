@@ -149,6 +149,7 @@ describe('what it finds in a lock', () => {
       'pinned-on-first-use: no published hash or signature (saved_model.pb) [unverified]',
       'flagged-format: to be loaded with care: saved_model.pb (saved-model) []',
       'not-wanted: in models.lock but not in models.json []',
+      'format-differs: saved_model.pb is other (ok), models.lock says saved-model (flagged) []',
       'policy: the rule for "care" warns: a published hash that matched is wanted, and the files have none []',
     ]);
     expect(told(named(report, 'later'))).toEqual([
@@ -171,11 +172,21 @@ describe('what it finds in a lock', () => {
   });
 });
 
+it('looks at formats again where it reads every byte', async () => {
+  const root = madeProject({
+    a: { files: { 'x.onnx': Buffer.from('\x80\x04cos\nsystem\n(S"true"\ntR.', 'latin1') } },
+    b: { files: { 'b.md': 'text' } },
+  });
+  const full = await audit(await readProject(root), { full: true });
+  expect(told(named(full, 'a')).at(-1)).toBe('format-differs: x.onnx is pickle (refused), models.lock says onnx (ok) [unsafe]');
+  expect([failing(full, ['unsafe']), failing(await audit(await readProject(root)), ['unsafe'])]).toEqual([1, 0]);
+});
+
 it('compares sizes unless it is told to hash, and tells second names either way', async () => {
   const root = madeProject({ a: { files: { 'x.onnx': 'abc', 'sub/y.onnx': 'abc', 'z.onnx': 'abc' } } });
   const ofA = async (full: boolean): Promise<[string, string[]]> => {
     const a = named(await audit(await readProject(root), { full }), 'a');
-    return [a.disk, told(a).filter((text) => !text.startsWith('pinned'))];
+    return [a.disk, told(a).filter((text) => !/^(pinned|format-differs)/.test(text))];
   };
   expect([await ofA(false), await ofA(true)]).toEqual([
     ['sizes-agree', []],

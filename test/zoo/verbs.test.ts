@@ -1,6 +1,6 @@
 /** The verbs from end to end: a real server, a cache and a project on disk; the text of every refusal. */
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -195,6 +195,10 @@ describe('install', () => {
     await installModels(root, options());
     expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(GOOD));
     expect(readFileSync(join(root, 'models/net/notes.txt'), 'utf8')).toBe('mine too');
+    rmSync(join(root, 'models/net/net.onnx'));
+    symlinkSync('notes.txt', join(root, 'models/net/net.onnx'));
+    await installModels(root, options());
+    expect(notes.at(-1)).toBe('net: net.onnx.kept-1 is not part of the model and is kept');
     const kept = notes.find((n) => n.includes('a copy is kept at'))?.split('kept at ')[1];
     expect(readFileSync(kept!, 'utf8')).toBe('mine');
   });

@@ -171,6 +171,8 @@ async function installLocked(
   const check = needed.size > 0 || o.frozen ? (staged: string) => checkFormats(project, name, entry, staged, o) : undefined;
   const placed = await placeModel(project.root, folder, files, { cache, check, previous: entry.files, signal: o.signal });
   for (const { path, kept } of placed.kept) o.onNote?.(`${name}: ${path} had been changed here; a copy is kept at ${kept}`);
+  // what was in a file's place, say a link, is carried under a new name; the others have been told
+  for (const path of placed.carried) if (!found.extra.includes(path)) o.onNote?.(`${name}: ${path} is not part of the model and is kept`);
   for (const path of placed.removed) o.onNote?.(`${name}: ${path} was part of an older version and is gone`);
   return { name, state: placed.state, entry, folder, confirmed: verified !== undefined };
 }

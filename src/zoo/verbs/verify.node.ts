@@ -42,7 +42,7 @@ export interface VerifyOutcome {
 
 /** Checks all models, also after one that is not right. Files beside a model that no lock mentions are told, and are no failure. */
 export async function verifyModels(root: string, o: VerifyOptions = {}): Promise<VerifyOutcome> {
-  await recover(root);
+  for (const text of await recover(root)) o.onNote?.(text);
   const project = await readProject(root);
   const stamps = await openStamps(root);
   const models: VerifiedModel[] = [];

@@ -98,6 +98,11 @@ describe('a download', () => {
     server.put('/net2', OTHER);
     server.always('/net2', { unsized: true });
     expect((await get(fileAt('/net2'), { expect: expected(OTHER) })).digest).toBe(`sha256:${sha(OTHER)}`);
+    expect(notes).toEqual([]);
+    server.put('/net3', BODY.subarray(1));
+    server.always('/net3', { unsized: true });
+    await get(fileAt('/net3'));
+    expect(notes).toEqual(['net.onnx: the server does not say how long it is, so one that was cut off on the way would look whole']);
   });
 
   it('is not made when the file is in the cache', async () => {
@@ -217,6 +222,8 @@ describe('other bytes than the source says', () => {
     expect(await told(() => get(fileAt('/net'), { maxBytes: 1_000_000 }))).toBe(
       `1 E_SIZE net.onnx: longer than is taken, expected at most 1000000 bytes, got more from ${server.url}/net, where the download was stopped.`,
     );
+    // A server that fills the disk does not leave it full.
+    expect(leftParts()).toEqual([]);
   });
 
   it('by a published hash are a claim that does not hold', async () => {
@@ -244,6 +251,15 @@ describe('other bytes than the source says', () => {
     );
   });
 });
+
+const CHANGED = 'the file has changed since';
+/** Ranges without a look at If-Range. */
+const serveParts = (path: string, body: Buffer, headers: Record<string, string>): void =>
+  server.on(path, (request, response) => {
+    const start = /^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1];
+    const range = start === undefined ? {} : { 'content-range': `bytes ${start}-${body.length - 1}/${body.length}` };
+    response.writeHead(start === undefined ? 200 : 206, { ...headers, ...range }).end(body.subarray(Number(start ?? 0)));
+  });
 
 describe('a download that was begun', () => {
   const ask = (at = 1): string | undefined => server.asked('/net')[at]?.headers.range;
@@ -308,6 +324,49 @@ describe('a download that was begun', () => {
     begin('/net', OTHER.subarray(0, 1000), { lastModified: '"v2"', etag: undefined, total: 299_000 });
     expect((await get(fileAt('/net'))).digest).toBe(`sha256:${sha(BODY)}`);
     expect(notes).toEqual(['net.onnx: the file has changed since; fetched from the start']);
+  });
+
+  it.each<[string, Record<string, unknown>, Record<string, string>, string]>([
+    ['another date', { lastModified: 'Sat, 01 Nov 2025 10:00:00 GMT' }, { 'last-modified': 'Sun, 02 Nov 2025 10:00:00 GMT' }, CHANGED],
+    ['another ETag', { etag: '"v1"' }, { etag: '"v2"' }, CHANGED],
+    ['no ETag any more', { etag: '"v1"' }, {}, 'the server does not say of which version the part is that it sends'],
+    ['a weak ETag now', { etag: '"v1"' }, { etag: 'W/"v1"' }, 'the server does not say of which version the part is that it sends'],
+  ])('starts over where a server that does not know If-Range sends a part with %s', async (_, origin, headers, reason) => {
+    serveParts('/net', BODY, headers);
+    begin('/net', OTHER.subarray(0, 1000), { ...origin, total: BODY.length });
+    expect((await get(fileAt('/net'))).digest).toBe(`sha256:${sha(BODY)}`);
+    expect(notes).toEqual([`net.onnx: ${reason}; fetched from the start`]);
+  });
+
+  it('goes on all the same where a hash will tell', async () => {
+    serveParts('/net', BODY, {});
+    begin('/net', BODY.subarray(0, 1000), { etag: '"v1"', total: BODY.length });
+    await get(fileAt('/net'), { expect: expected(BODY) });
+    expect(server.requests.map((r) => r.headers.range)).toEqual(['bytes=1000-']);
+  });
+
+  it('is not whole where a part without a length ends early', async () => {
+    server.put('/net', BODY, { etag: '"v1"' });
+    begin('/net', BODY.subarray(0, 1000), { etag: '"v1"', total: BODY.length });
+    const head = `HTTP/1.1 206 OK\r\netag: "v1"\r\ncontent-range: bytes 1000-299999/300000\r\nconnection: close\r\n\r\n`;
+    let asked = 0;
+    server.on('/net', (request, response) => {
+      const start = Number(/\d+/.exec(request.headers.range ?? '0')?.[0]);
+      if (asked++ === 0) request.socket.end(Buffer.concat([Buffer.from(head), BODY.subarray(1000, 2000)]));
+      else response.writeHead(206, { etag: '"v1"', 'content-range': `bytes ${start}-299999/300000` }).end(BODY.subarray(start));
+    });
+    expect((await get(fileAt('/net'))).digest).toBe(`sha256:${sha(BODY)}`);
+    expect(server.requests.map((r) => r.headers.range)).toEqual(['bytes=1000-', 'bytes=2000-']);
+  });
+
+  it('starts over where a part is longer than it says', async () => {
+    begin('/net', BODY.subarray(0, 1000), { etag: '"v1"', total: BODY.length });
+    server.on('/net', (request, response) => {
+      if (request.headers.range === undefined) response.writeHead(200, { etag: '"v1"' }).end(BODY);
+      else response.writeHead(206, { etag: '"v1"', 'content-range': 'bytes 1000-299999/300000' }).end(BODY);
+    });
+    expect((await get(fileAt('/net'))).digest).toBe(`sha256:${sha(BODY)}`);
+    expect(notes).toEqual([`${host()}: the answer is longer than it says; again in 0 s`]);
   });
 
   it('takes a 200 to a range for the whole file', async () => {

@@ -161,7 +161,7 @@ class Download {
         return await this.#receive(answer, undefined);
       }
       if (begun === undefined || headers === undefined) return this.#uncalled(answer);
-      const reason = misfit(begun, answer);
+      const reason = misfit(begun, answer, this.#known);
       return reason === undefined ? await this.#resume(begun, answer) : this.#startOver(reason);
     } catch (error) {
       throw networkError(error, answer.url, this.#o);
@@ -173,9 +173,13 @@ class Download {
   /** The headers to go on with; undefined where nothing could ever tell whether the rest belongs to what is there. */
   #rangeOf({ size, origin }: Begun): Record<string, string> | undefined {
     const validator = origin.etag ?? origin.lastModified;
-    const known = this.#o.expect !== undefined || this.#file.claims.length > 0;
-    if (validator === undefined && !known) return undefined;
+    if (validator === undefined && !this.#known) return undefined;
     return { range: `bytes=${size}-`, ...(validator === undefined ? {} : { 'if-range': validator }) };
+  }
+
+  /** Whether a hash will tell if the pieces are of one file. */
+  get #known(): boolean {
+    return this.#o.expect !== undefined || this.#file.claims.length > 0;
   }
 
   #uncalled({ status, url }: Answer): never {
@@ -193,7 +197,7 @@ class Download {
     const handle = await this.#part.goOn(begun.size, digester, this.#o.signal);
     if (handle === undefined) return this.#startOver('the part on disk has become shorter');
     this.#done = begun.size;
-    return this.#receive(answer, { handle, digester, at: begun.size });
+    return this.#receive(answer, { handle, digester, at: begun.size, total: rangeIn(answer.headers)?.total ?? begun.size });
   }
 
   /** Git's name of a file begins with its length; where that is not known it is computed at the end. */
@@ -203,24 +207,27 @@ class Download {
     return new Digester({ algorithms, size });
   }
 
-  async #receive(answer: Answer, goOn: { handle: FileHandle; digester: Digester; at: number } | undefined): Promise<Received> {
+  async #receive(
+    answer: Answer,
+    goOn: { handle: FileHandle; digester: Digester; at: number; total: number } | undefined,
+  ): Promise<Received> {
     const { url: from, headers, body } = answer;
     const digester = goOn?.digester ?? this.#digester();
     let at = goOn?.at ?? 0;
     let handle = goOn?.handle;
     try {
-      // 416 to the range behind the last byte: all of it is there already.
-      const length = answer.status === 416 ? 0 : lengthOf(headers['content-length']);
-      const total = length === undefined ? undefined : at + length;
+      // Of a part its range says how long the whole is, whatever its own length: it may have none, and end early.
+      const total = goOn?.total ?? lengthOf(headers['content-length']);
       this.#checkTotal(total, from, headers['content-type']);
-      await this.#part.requireRoom(length ?? 0);
+      await this.#part.requireRoom(total === undefined ? 0 : total - at);
       handle ??= await this.#part.start(originOf(this.#url, headers, total));
       const shown = this.#wanted ?? total;
       const report = (): void => this.#o.onProgress?.(at, shown, this.#file.path);
       report();
+      // 416 to the range behind the last byte: all of it is there already.
       if (answer.status !== 416) {
         for await (const chunk of body.pieces()) {
-          this.#checkLimit(at + chunk.length, from);
+          await this.#checkLimit(at + chunk.length, total, from);
           digester.update(chunk);
           await writeAll(handle, chunk, at, this.#part.path);
           at += chunk.length;
@@ -230,6 +237,7 @@ class Download {
       }
       const open = total === undefined && headers['transfer-encoding'] === undefined;
       if (at < (total ?? 0) || (open && at < (this.#wanted ?? 0))) throw hiccup(from, `the connection was closed after ${at} bytes`);
+      if (open && this.#wanted === undefined && !this.#known) this.#o.onNote?.(`${this.#file.path}: ${UNSIZED}`);
     } finally {
       await handle?.close().catch((cause) => diskFailure(cause, this.#part.path, 'cannot be written'));
     }
@@ -264,12 +272,15 @@ class Download {
     if (total > maxBytes) refuseLength(this.#where, maxBytes, got);
   }
 
-  /** With each piece: a body that does not end where it should. */
-  #checkLimit(size: number, from: URL): void {
+  /** With each piece: a body that does not end where it should. What came of it is of no use to anybody, and may fill the disk. */
+  async #checkLimit(size: number, total: number | undefined, from: URL): Promise<void> {
+    const { maxBytes = MAX_BYTES } = this.#o;
+    if (size <= Math.min(this.#wanted ?? maxBytes, total ?? maxBytes, maxBytes)) return;
+    await this.#part.remove();
     const got = `more from ${address(from)}, where the download was stopped`;
     if (size > (this.#wanted ?? size)) this.#refuse(got);
-    const { maxBytes = MAX_BYTES } = this.#o;
     if (size > maxBytes) refuseLength(this.#where, maxBytes, got);
+    throw hiccup(from, 'the answer is longer than it says');
   }
 
   #refuse(got: string): never {
@@ -278,18 +289,35 @@ class Download {
   }
 }
 
-/** Why an answer to a range cannot be put behind what is there; undefined where it can. */
-function misfit({ size, origin }: Begun, { status, headers }: Answer): string | undefined {
-  const range = headers['content-range'];
-  if (status === 416) return range === `bytes */${size}` && size === (origin.total ?? size) ? undefined : 'the file has changed since';
-  const said = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(range ?? '');
-  if (said === null) return 'the server does not say which part of the file it sends';
-  const [start, end, total] = said.slice(1).map(Number);
-  if (start !== size || end !== total - 1) return `the server sends another part of the file than was asked for (${range})`;
+const UNSIZED = 'the server does not say how long it is, so one that was cut off on the way would look whole';
+
+/**
+ * Why an answer to a range cannot be put behind what is there; undefined where it can. Not every server heeds If-Range.
+ * @param known whether a hash will tell afterwards
+ */
+function misfit({ size, origin }: Begun, { status, headers }: Answer, known: boolean): string | undefined {
+  const text = headers['content-range'];
+  if (status === 416) return text === `bytes */${size}` && size === (origin.total ?? size) ? undefined : 'the file has changed since';
+  const range = rangeIn(headers);
+  if (range === undefined) return 'the server does not say which part of the file it sends';
+  const { start, end, total } = range;
+  if (start !== size || end !== total - 1) return `the server sends another part of the file than was asked for (${text})`;
   const tag = strong(headers.etag);
-  const changed =
-    (origin.total !== undefined && origin.total !== total) || (origin.etag !== undefined && tag !== undefined && tag !== origin.etag);
-  return changed ? 'the file has changed since' : undefined;
+  const tagged = origin.etag !== undefined && tag !== undefined;
+  const [before, now] = tagged ? [origin.etag, tag] : [origin.lastModified, headers['last-modified']];
+  const changed = (origin.total ?? total) !== total || (before !== undefined && now !== undefined && before !== now);
+  if (changed) return 'the file has changed since';
+  // An ETag that the whole had, a part of it has too (RFC 9110 section 15.3.7).
+  const nameless = origin.etag !== undefined && tag === undefined && !known;
+  return nameless ? 'the server does not say of which version the part is that it sends' : undefined;
+}
+
+/** Content-Range of a part. */
+function rangeIn({ 'content-range': text }: Answer['headers']): { start: number; end: number; total: number } | undefined {
+  const said = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(text ?? '');
+  if (said === null) return undefined;
+  const [start, end, total] = said.slice(1).map(Number);
+  return { start, end, total };
 }
 
 const strong = (etag: string | undefined): string | undefined => (etag?.startsWith('"') === true ? etag : undefined);

@@ -60,7 +60,7 @@ export const zooAttest = defineCommand({
     refuseIdle(context, o.verify);
     const root = o.project === undefined ? undefined : projectRoot(o);
     const model = await attestedModel(o.model, root, context.signal);
-    return o.verify ? verify(model, o) : attest(context, model, o);
+    return o.verify ? verify(context, model, o) : attest(context, model, o);
   },
 });
 
@@ -129,8 +129,9 @@ interface Verifying {
   readonly requirePassed: boolean;
 }
 
-async function verify(model: AttestedModel, o: Verifying): Promise<Outcome> {
+async function verify(context: Context, model: AttestedModel, o: Verifying): Promise<Outcome> {
   const trust = await signersOf(model, o);
+  const here = await model.here(context.signal);
   const found = await checkAttestations(model.path, trust, model.files);
   const good = found.filter((a) => a.state === 'verified');
   const saying = (result: TestOutcome) => good.filter((a) => a.statement?.test?.result === result);
@@ -145,8 +146,8 @@ async function verify(model: AttestedModel, o: Verifying): Promise<Outcome> {
   return {
     line,
     tables: found.length === 0 ? [] : [tableOf(found)],
-    notes: [HONESTY],
-    json: { model: model.name, path: model.path, ok: holds, attestations: found },
+    notes: [...(here ? [] : ['note: it is not installed: these are the bytes of models.lock, and nothing here was hashed']), HONESTY],
+    json: { model: model.name, path: model.path, ok: holds, installed: here, attestations: found },
     exitCode: holds ? 0 : 3,
   };
 }

@@ -374,6 +374,24 @@ describe('--verify', () => {
     expect((await verify(warned, '--key', at('me.pub'), '--require-passed')).code).toBe(3);
   });
 
+  it('is about the files that are here, not only about the words of the lock', async () => {
+    const root = await signed(resultOf());
+    const installed = join(root, 'models/team/net');
+    expect((await verify(root, '--key', at('me.pub'))).code).toBe(0);
+    writeFileSync(join(installed, 'model.onnx'), 'x'.repeat(ONNX.length));
+    const changed = await verify(root, '--key', at('me.pub'));
+    expect(changed.code).toBe(3);
+    expect(errorOf(changed)).toMatch(
+      /^error: E_INTEGRITY team\/net: is not here as models\.lock has it, got model\.onnx .*\. Try secateur zoo verify team\/net\.$/,
+    );
+    rmSync(join(installed, 'model.onnx'));
+    expect(errorOf(await verify(root, '--key', at('me.pub')))).toContain('got model.onnx is missing.');
+    rmSync(installed, { recursive: true });
+    const absent = await verify(root, '--key', at('me.pub'));
+    expect(absent.code).toBe(0);
+    expect(absent.out).toContain('note: it is not installed: these are the bytes of models.lock, and nothing here was hashed');
+  });
+
   it("a changed payload, another's key, nothing there: exit code 3", async () => {
     const root = await signed(resultOf());
     expect((await verify(root, '--key', at('other.pub'))).code).toBe(3);

@@ -7,13 +7,14 @@ import { nearest } from '../../core/suggest.ts';
 import { hashModel, loadModel } from '../../onnx/file.node.ts';
 import { TRUSTED } from '../../onnx/limits.ts';
 import { hexOf, type NamedDigest } from '../digest.ts';
-import { lockedModelHash, outlineLockedOnnx } from '../locked-onnx.node.ts';
+import { type LockedPlace, lockedModelHash, outlineLockedOnnx } from '../locked-onnx.node.ts';
 import { findProject, modelFolder, type Project, readProject } from '../project.node.ts';
 import { MAX_BUNDLE, parseBundle } from '../signing/bundle.ts';
 import { Steps } from '../signing/steps.ts';
 import { GIT_PATHS } from '../signing/types.ts';
 import { walkModel } from '../signing/walk.node.ts';
 import { hashFile } from '../store/hash.node.ts';
+import { verifyFiles } from '../store/verify-files.node.ts';
 import type { ModelRole, ReadResult } from './statement.ts';
 
 /** A model that something is said about. */
@@ -26,6 +27,11 @@ export interface AttestedModel {
   readonly path: string;
   /** Where it is a model of the lock. */
   readonly project?: Project;
+  /**
+   * Compares what lies here with `files`, which are the lock's for a model of the lock; false where nothing of it does.
+   * @throws SecateurError E_INTEGRITY (exit code 3) where a file differs or is missing
+   */
+  here(signal?: AbortSignal): Promise<boolean>;
   /** `hashModel` of an ONNX file of it; undefined where that cannot be told (not installed, or no ONNX file after all). */
   onnxHash(path: string): Promise<string | undefined>;
 }
@@ -78,6 +84,7 @@ function inLock(name: string, project: Project): AttestedModel {
     tree: true,
     path: join(project.root, attestationsOf(name)),
     project,
+    here: (signal) => compareHere(place, signal),
     onnxHash: async (path) => {
       const file = model.files.find((f) => f.path === path);
       if (file?.format !== 'onnx' || !existsSync(place.folder)) return undefined;
@@ -107,12 +114,30 @@ async function onDisk(path: string, tree: boolean, signal?: AbortSignal): Promis
     files,
     tree,
     path: `${whole}.attestations.jsonl`,
+    here: async () => true,
     onnxHash: async (name) => {
       if (!/\.onnx$/i.test(name)) return undefined;
       const at = tree ? join(whole, name) : whole;
       return orUndefined(async () => hashModel(at, await loadModel(at, TRUSTED)));
     },
   };
+}
+
+/** What the lock says of a model is no statement about the bytes that lie in its folder. */
+async function compareHere({ name, folder, model }: LockedPlace, signal?: AbortSignal): Promise<boolean> {
+  const { changed, missing } = await verifyFiles(folder, model, { fresh: true, signal });
+  if (missing.length === model.files.length) return false;
+  const wrong = [...changed.map(({ path, says }) => `${path} ${says}`), ...missing.map((path) => `${path} is missing`)];
+  if (wrong.length === 0) return true;
+  const hint = `secateur zoo verify ${name}`;
+  return fail({
+    code: 'E_INTEGRITY',
+    where: name,
+    what: 'is not here as models.lock has it',
+    got: wrong.slice(0, 5).join('; '),
+    hint,
+    exitCode: 3,
+  });
 }
 
 /** Whether a file is a signature by its content: signing a model anew makes no other model of it, and what only has the name is a file of it. */

@@ -37,8 +37,9 @@ export function detect(source: ByteSource): Detected {
   if (hdf5Start(source) === 0) return 'hdf5';
   if (hasNpyMark(source)) return 'npy';
   if (isAt(source, 0, [0x47, 0x47, 0x55, 0x46])) return 'gguf';
-  if (hasPickleMark(source)) return 'pickle';
+  // before pickles: a header of 128 bytes, or of 384, begins with the same two bytes
   if (looksSafetensors(source)) return 'safetensors';
+  if (hasPickleMark(source)) return 'pickle';
   if (isPicture(source)) return 'other';
   if (isNative(source)) return 'native';
   const protobuf = protobufKind(protoOutline(source));

@@ -17,7 +17,7 @@ import { lintHdf5 } from './hdf5-lint.ts';
 import { hdf5Start } from './hdf5-start.ts';
 import { lintNpy } from './npy.ts';
 import { type ExternalCheck, lintOnnx } from './onnx.ts';
-import { lintPickle } from './pickle.ts';
+import { beginsBarePickle, lintPickle } from './pickle.ts';
 import { lintText, textStart } from './plain.ts';
 import { lintSafetensors } from './safetensors.ts';
 import { lintSavedModel } from './saved-model.ts';
@@ -45,8 +45,8 @@ function lintAt(source: ByteSource, name: string, nesting: number, context: Lint
   const findings = new Findings();
   const detected = detect(source);
   const kind = lintDetected(detected, source, name, nesting, context, findings);
-  if (context.part !== undefined && harmless(kind, findings)) return new Findings().report(context.part);
   polyglot(source, detected, findings);
+  if (context.part !== undefined && harmless(kind, findings)) return new Findings().report(context.part);
   // names within archives are the archive's own affair
   if (nesting === 0) checkExtension(name, kind, detected, findings);
   return findings.report(kind);
@@ -130,8 +130,14 @@ function unknown(source: ByteSource, name: string, findings: Findings): void {
   }
 }
 
-/** A file that is one thing from its start and another from its end, or from byte 512 on, is made to be taken for both. */
+/** Where bytes that have the mark of something else may be a pickle as well, as opcodes are most letters of the alphabet. */
+const MARKED: ReadonlySet<Detected> = new Set(['gguf', 'safetensors', 'onnx', 'saved-model', 'caffemodel', 'hdf5', 'npy', 'other']);
+
+/** A file that is one thing from its start and another from its end, or from byte 512 on, or for another reader, is made to be taken for both. */
 function polyglot(source: ByteSource, detected: Detected, findings: Findings): void {
+  if (MARKED.has(detected) && beginsBarePickle(source)) {
+    findings.refuse('polyglot', 'is also a pickle from its first byte on, which programs that load pickles run');
+  }
   if (detected !== 'zip' && endsAsZip(source)) findings.refuse('polyglot', 'is also a zip archive, read from its end');
   const start = detected === 'hdf5' ? 0 : (hdf5Start(source) ?? 0);
   if (start > 0) findings.refuse('polyglot', `is also an HDF5 file, read from byte ${start} on`);

@@ -49,6 +49,10 @@ const ALLOWED: ReadonlyMap<string, ReadonlySet<string>> = new Map(
 /** Whether a pickle may import this; both are the names that stand in the file. */
 export const isAllowedImport = (module: string, name: string): boolean => ALLOWED.get(module)?.has(name) ?? false;
 
+const WORDS = new Set([...ALLOWED].flatMap(([module, names]) => [module, ...names]));
+/** Whether a text is a module or a name of the list. */
+export const isListedWord = (text: string): boolean => WORDS.has(text);
+
 /** Imported things that can be filled like a dictionary once they are made. */
 const MAPPINGS = new Set([
   'collections OrderedDict',

@@ -7,8 +7,11 @@
  * bounded by the limits below, whatever the file says.
  */
 import type { Forward } from './forward.ts';
-import { isMapping } from './pickle-globals.ts';
+import { isListedWord, isMapping } from './pickle-globals.ts';
+import { looksFloat, looksWhole, memoNumber, TORCH_MAGIC, TORCH_MAGIC_TEXT } from './pickle-numbers.ts';
+import { NumpyTypes } from './pickle-numpy.ts';
 import { HIGHEST_PROTOCOL, OPCODES } from './pickle-opcodes.ts';
+import { broken, cut, limit, Stop } from './pickle-stop.ts';
 import { DICT, Imported, Made, OTHER, Tuple, UNKNOWN, type Value } from './pickle-values.ts';
 
 /** Values and marks on the stack at one time. Python's own pickler keeps lists and dictionaries below 1,000 a batch; tuples may be longer. */
@@ -21,6 +24,8 @@ const MAX_OBJECTS = 500_000;
 const MAX_SPARSE = 200_000;
 const MAX_NAME = 512;
 const MAX_NUMERAL = 4096;
+/** A memo number with zeros before it. */
+const LONG_NUMERAL = 1 << 16;
 /** Imports and tensors that are listed. */
 const MAX_LISTED = 100_000;
 
@@ -46,25 +51,13 @@ export interface PickleWalk {
   readonly opcodes: number;
   /** A call, or attributes set, before the end. */
   readonly acted: boolean;
+  /** It was given up at a bound of this walk: what comes then is not known. */
+  readonly limited: boolean;
+  /** Something was imported whose name stands in the file in a form that cannot be told. */
+  readonly blind: boolean;
   /** The pickle is PyTorch's magic number: an old checkpoint of several pickles begins. */
   readonly torchMagic: boolean;
 }
-
-/** What ends a walk early. */
-class Stop extends Error {
-  readonly ended: 'cut' | 'broken';
-  constructor(ended: 'cut' | 'broken', why: string) {
-    super(why);
-    this.ended = ended;
-  }
-}
-
-const cut = (): never => {
-  throw new Stop('cut', 'the file ends within it');
-};
-const broken = (why: string): never => {
-  throw new Stop('broken', why);
-};
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 /** Most texts are short and of ASCII, for which the decoder is slow. */
@@ -77,9 +70,6 @@ function decoded(bytes: Uint8Array): string {
   }
   return text;
 }
-/** int.from_bytes(little) of this is 0x1950a86a20f9469cfc6c. */
-const TORCH_MAGIC = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-
 /** Walks over one pickle from where `bytes` stands to its STOP. */
 export function walkPickle(bytes: Forward): PickleWalk {
   return new Walk(bytes).run();
@@ -100,8 +90,10 @@ class Walk {
   readonly #imports = new Map<string, Imported>();
   readonly #problems = new Map<string, string>();
   readonly #storages: StorageReference[] = [];
+  readonly #types = new NumpyTypes();
   #opcodes = 0;
   #acted = false;
+  #blind = false;
   #magic = false;
 
   constructor(bytes: Forward) {
@@ -110,7 +102,7 @@ class Walk {
 
   run(): PickleWalk {
     let ended: PickleWalk['ended'] = 'stop';
-    let why = '';
+    let [why, limited] = ['', false];
     let end = this.#bytes.at;
     try {
       for (;;) {
@@ -124,13 +116,14 @@ class Walk {
       }
     } catch (error) {
       if (!(error instanceof Stop)) throw error;
-      [ended, why] = [error.ended, error.message];
+      [ended, why, limited] = [error.ended, error.message, error.limited];
     }
+    if (this.#types.problem !== undefined) this.#problem('pickle-numpy', this.#types.problem);
     return {
       imports: [...this.#imports.values()],
       problems: this.#problems,
       storages: this.#storages,
-      ...{ ended, why, end, opcodes: this.#opcodes, acted: this.#acted, torchMagic: this.#magic },
+      ...{ ended, why, limited, blind: this.#blind, end, opcodes: this.#opcodes, acted: this.#acted, torchMagic: this.#magic },
     };
   }
 
@@ -141,7 +134,7 @@ class Walk {
   // ------------------------------------------------------------------------------------------------------------- stack
 
   #push(value: Value): void {
-    if (this.#stack.length >= MAX_STACK) broken(`more than ${MAX_STACK} values on the stack at once`);
+    if (this.#stack.length >= MAX_STACK) limit(`more than ${MAX_STACK} values on the stack at once`);
     this.#stack.push(value);
   }
 
@@ -184,6 +177,7 @@ class Walk {
 
   #tuple(count: number): void {
     const items = count <= 8 ? this.#stack.slice(this.#stack.length - count) : undefined;
+    if (items !== undefined && items[0] instanceof Made) this.#types.field(items[0]);
     // Without what is in a tuple within, or a file of ten megabytes could hold ten million of them in each other.
     this.#replace(count, items === undefined ? OTHER : new Tuple(items.map((item) => (item instanceof Tuple ? OTHER : item))));
   }
@@ -193,12 +187,14 @@ class Walk {
   #remember(index: number, value: Value): void {
     const taken = index < this.#dense || (this.#sparse.size > 0 && this.#sparse.has(index));
     if (typeof value === 'string' || value === UNKNOWN) {
-      if (this.#texts < MAX_TEXTS) this.#memo.set(index, value);
+      // words of the list of imports always: vocabularies of any size go before arrays
+      const listed = typeof value === 'string' && isListedWord(value) && this.#memo.size < MAX_OBJECTS;
+      if (this.#texts < MAX_TEXTS || listed) this.#memo.set(index, value);
       // From here on an entry without note may be anything.
       else [this.#forgetful] = [true, this.#memo.delete(index)];
       this.#texts++;
     } else if (value instanceof Imported || value instanceof Made) {
-      if (this.#memo.size >= MAX_OBJECTS) broken(`more than ${MAX_OBJECTS} objects in the memo`);
+      if (this.#memo.size >= MAX_OBJECTS) limit(`more than ${MAX_OBJECTS} objects in the memo`);
       this.#memo.set(index, value);
     } else if (taken) this.#memo.delete(index);
     if (taken) return;
@@ -206,7 +202,7 @@ class Walk {
       this.#dense++;
       if (this.#sparse.size > 0) while (this.#sparse.delete(this.#dense)) this.#dense++;
     } else {
-      if (this.#sparse.size >= MAX_SPARSE) broken('too many gaps in the memo');
+      if (this.#sparse.size >= MAX_SPARSE) limit('too many gaps in the memo');
       this.#sparse.add(index);
     }
   }
@@ -248,9 +244,10 @@ class Walk {
   }
 
   #memoIndex(): number {
-    const line = this.#line(20);
-    if (line === null || !/^\s*\d{1,15}\s*$/.test(line)) return broken('a memo number that is none');
-    return Number(line);
+    const line = this.#line(LONG_NUMERAL);
+    const index = line === null ? undefined : memoNumber(line);
+    if (index === undefined) return broken('a memo number that is none');
+    return index < Number.POSITIVE_INFINITY ? index : limit('a memo number that is too large');
   }
 
   // ------------------------------------------------------------------------------------------------- imports and calls
@@ -258,6 +255,7 @@ class Walk {
   #import(module: Value | null, name: Value | null): Imported | typeof UNKNOWN {
     this.#acted ||= true;
     if (typeof module !== 'string' || typeof name !== 'string') {
+      this.#blind ||= module === UNKNOWN || name === UNKNOWN;
       this.#problem('pickle-unresolved', 'imports something whose name cannot be told from the file');
       return UNKNOWN;
     }
@@ -265,18 +263,18 @@ class Walk {
     let found = this.#imports.get(key);
     if (found === undefined) {
       found = new Imported(module, name);
-      if (this.#imports.size >= MAX_LISTED) broken(`more than ${MAX_LISTED} imports`);
+      if (this.#imports.size >= MAX_LISTED) limit(`more than ${MAX_LISTED} imports`);
       this.#imports.set(key, found);
     }
     return found;
   }
 
   /** What calling `target` gives. */
-  #call(target: Value): Value {
+  #call(target: Value, args?: Value): Value {
     this.#acted = true;
     if (target instanceof Imported) {
       target.called = true;
-      return target.result;
+      return this.#types.made(target, args) ?? target.result;
     }
     this.#problem('pickle-unresolved', 'calls something that is not an import by name: what that is cannot be told from the file');
     return UNKNOWN;
@@ -290,6 +288,12 @@ class Walk {
     } else if (how === 'entries' && target instanceof Made && !isMapping(target.by.module, target.by.name)) {
       this.#problem('pickle-entries', `sets entries of what ${target.by.full} gives, which is no dictionary`);
     }
+  }
+
+  #build(state: Value, target: Value): void {
+    this.#acted = true;
+    this.#types.state(target, state);
+    this.#fill(target, 'attributes');
   }
 
   #persistent(id: Value): void {
@@ -322,7 +326,7 @@ class Walk {
         if (this.#number(8) > this.#bytes.left) cut();
         return false;
       case 0x28: // MARK
-        if (this.#marks.length >= MAX_STACK) broken(`more than ${MAX_STACK} marks on the stack at once`);
+        if (this.#marks.length >= MAX_STACK) limit(`more than ${MAX_STACK} marks on the stack at once`);
         this.#marks.push(stack.length);
         return false;
       case 0x30: // POP
@@ -414,8 +418,7 @@ class Walk {
       case 0x46: {
         // FLOAT
         const line = this.#line(MAX_NUMERAL);
-        if (line !== null && !/^\s*[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*|inf|infinity|nan)([eE][-+]?\d+)?\s*$/i.test(line))
-          broken('a number that is none');
+        if (line !== null && !looksFloat(line)) broken('a number that is none');
         this.#push(OTHER);
         return false;
       }
@@ -532,17 +535,15 @@ class Walk {
       case 0x52: // REDUCE
       case 0x81: // NEWOBJ
         this.#need(2);
-        this.#replace(2, this.#call(stack[stack.length - 2]));
+        this.#replace(2, this.#call(stack[stack.length - 2], stack[stack.length - 1]));
         return false;
       case 0x92: // NEWOBJ_EX
         this.#need(3);
-        this.#replace(3, this.#call(stack[stack.length - 3]));
+        this.#replace(3, this.#call(stack[stack.length - 3], stack[stack.length - 2]));
         return false;
       case 0x62: // BUILD
         this.#need(2);
-        stack.pop();
-        this.#acted = true;
-        this.#fill(this.#top(), 'attributes');
+        this.#build(stack.pop() as Value, this.#top());
         return false;
       case 0x82: // EXT1
       case 0x83: // EXT2
@@ -573,7 +574,8 @@ class Walk {
       this.#push(Number(line));
       return false;
     }
-    if (line !== null && !(long ? /^\s*[-+]?\w+L?\s*$/ : /^\s*[-+]?\w+\s*$/).test(line)) broken('a number that is none');
+    if (line !== null && !looksWhole(line, long)) broken('a number that is none');
+    if (line === TORCH_MAGIC_TEXT && this.#opcodes <= 3) this.#magic = true;
     const value = line === null ? Number.NaN : Number.parseInt(line, 10);
     this.#push(Number.isSafeInteger(value) && /^\d+L?$/.test(line as string) ? value : OTHER);
     return false;

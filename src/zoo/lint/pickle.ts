@@ -17,13 +17,18 @@ export function hasPickleMark(source: ByteSource, at = 0): boolean {
   return first === 0x80 && version <= 5;
 }
 
-/** Whether bytes without the mark of protocol 2 and later are a pickle, and no text that begins like one. */
-function isBarePickle(walk: PickleWalk, size: number): boolean {
-  const plausible = walk.imports.every(({ module, name }) => looksImportable(module, name));
-  if (!plausible || walk.opcodes < 2) return false;
-  return walk.imports.length > 0
-    ? walk.acted && (walk.ended === 'stop' || walk.imports.some((i) => i.called))
-    : walk.ended === 'stop' && walk.end === size;
+/**
+ * Whether bytes without the mark of protocol 2 and later are a pickle, and no text that begins like one. What was called by then is called
+ * whatever comes after it, so that one call of something that could be imported tells. Behind one that only gives a value another may stand.
+ */
+function isBarePickle(walk: PickleWalk, source: ByteSource, more: number): boolean {
+  if (walk.opcodes < 2) return false;
+  const likely = walk.imports.filter(({ module, name }) => looksImportable(module, name));
+  if (walk.limited || walk.blind || walk.torchMagic || likely.some((i) => i.called)) return true;
+  if (walk.ended !== 'stop' || likely.length < walk.imports.length) return false;
+  if (likely.length > 0 || walk.end === source.size) return true;
+  if (more === 0 || walk.end > source.size) return false;
+  return hasPickleMark(source, walk.end) || isBarePickle(walkPickle(new Forward(source, walk.end)), source, more - 1);
 }
 
 /** Walks that told that a source is a pickle, so that it need not be walked over again. */
@@ -32,9 +37,13 @@ const walked = new WeakMap<ByteSource, PickleWalk>();
 /** Whether a pickle begins at `at`, by its mark or because its first opcodes do what only a pickle does. */
 export function beginsPickle(source: ByteSource, at = 0): boolean {
   if (at >= source.size) return false;
-  if (hasPickleMark(source, at)) return true;
+  return hasPickleMark(source, at) || beginsBarePickle(source, at);
+}
+
+/** The same without regard to the mark, whose two bytes may be the beginning of something else. */
+export function beginsBarePickle(source: ByteSource, at = 0): boolean {
   const walk = walkPickle(new Forward(source, at));
-  const bare = isBarePickle(walk, source.size);
+  const bare = isBarePickle(walk, source, TORCH_PICKLES);
   if (bare && at === 0) walked.set(source, walk);
   return bare;
 }

@@ -208,7 +208,8 @@ function about({ state, problem, statement, coverage }: CheckedAttestation): str
     ...test.warned.map((t) => `warning: ${t.replace(/^Warning: /, '')}`),
     ...test.passed,
   ];
-  return oneLine(`${tests.join('; ')}; ${coverage?.says}`, 300);
+  const file = test.tested === undefined ? '' : `tested ${test.tested}; `;
+  return oneLine(`${tests.join('; ')}; ${file}${coverage?.says}`, 300);
 }
 
 async function bytesOf(path: string, expected: string): Promise<Uint8Array> {

@@ -126,6 +126,7 @@ function testFacts(test: StatementFacts['test']): string[][] {
   return [
     ['result', test.result],
     ...lists.filter(([, names]) => names.length > 0).map(([word, names]) => [word, named(names)]),
+    ...(test.tested === undefined ? [] : [['tested', test.tested]]),
     ...(test.command === undefined ? [] : [['by', test.command]]),
   ];
 }

@@ -222,7 +222,7 @@ describe('zoo explain', () => {
             _type: 'https://in-toto.io/Statement/v1',
             subject: [{ name: 'net.onnx', digest: { sha256: 'a'.repeat(64) } }],
             predicateType: 'https://in-toto.io/attestation/test-result/v0.1',
-            predicate: { result, configuration: [], failedTests: ['attack success at most 5 %'] },
+            predicate: { result, configuration: [], secateur_tested: 'net.onnx', failedTests: ['attack success at most 5 %'] },
           }),
         ),
         { key: me.pem },
@@ -233,7 +233,7 @@ describe('zoo explain', () => {
     expect(out).toMatch(/^2 bundles; this is what it says of itself/);
     expect(out).toContain('line 2: signed\n');
     expect(out).toContain('https://in-toto.io/attestation/test-result/v0.1 over net.onnx');
-    expect(out).toMatch(/result +FAILED\n +failed +attack success at most 5 %\n/);
+    expect(out).toMatch(/result +FAILED\n +failed +attack success at most 5 %\n +tested +net\.onnx\n/);
     const json = await run('zoo', 'explain', at('net.attestations.jsonl'), '--json');
     expect(JSON.parse(json.out)).toHaveLength(2);
   });

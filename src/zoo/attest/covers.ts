@@ -17,6 +17,8 @@ export interface StatementFacts {
     readonly warned: readonly string[];
     readonly failed: readonly string[];
     readonly command?: string;
+    /** Path of the file that was tested, where a statement of this program says so: the others were only beside it. */
+    readonly tested?: string;
     /** Numbers that a statement of this program repeats. */
     readonly measured: readonly Measured[];
   };
@@ -57,6 +59,7 @@ export function readStatement(payload: Uint8Array, where: string): StatementFact
       .map((t) => t.string()) ?? [];
   const configuration = predicate.field('configuration').array({ max: MOST_TESTS });
   const command = configuration[0]?.optional('annotations')?.optional('secateur_command')?.string();
+  const tested = predicate.optional('secateur_tested')?.string();
   return {
     predicateType,
     subjects,
@@ -67,6 +70,7 @@ export function readStatement(payload: Uint8Array, where: string): StatementFact
       failed: tests('failedTests'),
       measured: predicate.optional('secateur_measurements')?.array({ max: MOST_TESTS }).map(readMeasured) ?? [],
       ...(command !== undefined && { command }),
+      ...(tested !== undefined && { tested }),
     },
   };
 }

@@ -110,10 +110,26 @@ describe('one owner at a time', () => {
     const release = await own(path);
     const owner = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
     await release();
-    writeFileSync(path, JSON.stringify({ ...owner, started: 'another start of the machine 1' }));
+    writeFileSync(path, JSON.stringify({ ...owner, started: String(owner.started).replace(/ .*/, ' 1') }));
     const next = await ownNow(path);
     expect(next).toBeTypeOf('function');
     await next!();
+  });
+
+  it('of a machine of the same name is none of ours, unless nothing was heard of it since this one was started', async () => {
+    const path = join(scratch(), 'o');
+    await (await own(path))();
+    const release = await own(path);
+    const me = JSON.parse(readFileSync(path, 'utf8')) as { started?: string };
+    await release();
+    if (me.started === undefined) return;
+    const other = { ...me, pid: 2 ** 22 + 1, started: me.started.replace(/^\S+/, '00000000-0000-4000-8000-000000000001') };
+    writeFileSync(path, JSON.stringify(other));
+    expect(await ownNow(path)).toBeUndefined();
+    utimesSync(path, 1, 1);
+    const taken = await ownNow(path);
+    expect(taken).toBeTypeOf('function');
+    await taken!();
   });
 
   it('an owner on another machine counts as dead only after a minute without a sign, as seen from here', async () => {

@@ -5,7 +5,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { link, mkdir, readdir, readFile, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { hostname, uptime } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, diskFailure, ifThere } from './disk.node.ts';
@@ -159,14 +159,20 @@ class Watch {
 
   async isDead(path: string, owner: Owner): Promise<boolean> {
     const me = self();
-    if (owner.host === me.host && owner.space === me.space) return !isRunning(owner);
     const times = await ifThere(stat(path, { bigint: true }));
+    if (owner.host === me.host && owner.space === me.space) {
+      if (bootOf(owner) === undefined || bootOf(me) === undefined || bootOf(owner) === bootOf(me)) return !isRunning(owner);
+      // This machine before it was started anew, or another one of the same name: that one would have been heard of since.
+      if (times !== undefined && Number(times.mtimeMs) < Date.now() - uptime() * 1000) return true;
+    }
     const beat = `${owner.token} ${times?.mtimeNs}`;
     const now = performance.now();
     if (beat !== this.#beat) [this.#beat, this.#since] = [beat, now];
     return now - this.#since > SILENCE;
   }
 }
+
+const bootOf = ({ started }: Pick<Owner, 'started'>): string | undefined => started?.split(' ')[0];
 
 function isRunning({ pid, started }: Owner): boolean {
   try {

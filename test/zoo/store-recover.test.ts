@@ -1,5 +1,5 @@
 /** Every point at which a change can be cut off: what is found then, and what the next command makes of it. */
-import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { exclusively } from '../../src/zoo/store/exclusive.node.ts';
@@ -182,6 +182,14 @@ describe('what the user did between the cut and the next command', () => {
     expect(tree(s.root)).toEqual(at({ ...TWO, ...MINE }, 'lock 3, by git pull'));
     expect(await recover(s.root)).toEqual([]);
   });
+});
+
+it('what was only prepared does not stop one who cannot write', async () => {
+  const root = scratch();
+  put(join(root, '.secateur/zoo/changes/3b241101-e2bb-4255-8caf-4136c566a962.staging'), JSON.stringify({ version: 1, folder: FOLDER }));
+  // The disk refuses it to root too.
+  mkdirSync(join(root, '.secateur/zoo/writer'));
+  expect(await recover(root)).toEqual([]);
 });
 
 describe('a record of a change that came with a repository', () => {

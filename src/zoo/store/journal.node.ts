@@ -5,7 +5,7 @@
  */
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { fail } from '../../core/errors.ts';
+import { fail, SecateurError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.node.ts';
 import { checkFilePath } from '../paths.ts';
 import type { Sha256 } from '../types.ts';
@@ -229,8 +229,13 @@ export async function recover(projectRoot: string): Promise<string[]> {
   if (names === undefined || names.length === 0) return [];
   await refuseLinks(root, CHANGES);
   if (names.some((name) => name.endsWith('.json'))) return await exclusively(root, () => recoverAll(root));
-  // Only staging: of somebody who is at work, or of one who died. Neither concerns a reader.
-  return (await ifIdle(root, () => recoverAll(root))) ?? [];
+  // Only staging: of somebody who is at work, or of one who died. Neither concerns a reader, nor one who may only read.
+  try {
+    return (await ifIdle(root, () => recoverAll(root))) ?? [];
+  } catch (cause) {
+    if (cause instanceof SecateurError && cause.parts.code === 'E_DISK') return [];
+    throw cause;
+  }
 }
 
 async function recoverAll(root: string): Promise<string[]> {

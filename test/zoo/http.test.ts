@@ -235,6 +235,8 @@ describe('a proxy', () => {
     expect(await told(() => text(`${tls.url}/a`))).toBe(
       '1 E_NETWORK HTTPS_PROXY: the proxy cannot be used, expected http://host:port, got nonsense.',
     );
+    vi.stubEnv('HTTPS_PROXY', 'me:secret@nonsense');
+    expect(await told(() => text(`${tls.url}/a`))).toMatch(/expected http:\/\/host:port, got \.\.\.@nonsense\.$/);
   });
 });
 

@@ -29,7 +29,8 @@ export function connections(ca: string | undefined): Dispatcher {
   try {
     agent = new EnvHttpProxyAgent({ connect, requestTls: connect, proxyTls: connect, keepAliveTimeout: 4000, maxRedirections: 0 } as never);
   } catch (cause) {
-    const got = names.slice(0, 4).flatMap((name) => env[name] ?? []);
+    // Without what may be a password.
+    const got = names.slice(0, 4).flatMap((name) => env[name]?.replace(/^.*@/, '...@') ?? []);
     return fail({
       code: 'E_NETWORK',
       where: 'HTTPS_PROXY',

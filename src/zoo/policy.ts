@@ -1,5 +1,7 @@
 /** What models.json asks of a model, and what of it the lock shows to be missing. */
+
 import { globMatches } from './globs.ts';
+import { isLoaded } from './integrity.ts';
 import type { LockedFile, LockedModel, LockedSignature, Manifest, PolicyRule, SigningMethod, SigstoreIdentity } from './types.ts';
 import { INTEGRITIES, VERDICTS } from './types.ts';
 
@@ -73,9 +75,9 @@ function mayBe({ keys, authorities, identities = [] }: PolicyRule, { method, sig
 
 function formats({ formats: allowed }: PolicyRule, { files }: LockedModel): string[] {
   if (allowed === undefined) return [];
-  // Files of weights belong to the ONNX file that names them.
-  const free = new Set<string>([...allowed, 'other', ...(allowed.includes('onnx') ? ['onnx-data'] : [])]);
-  const wrong = files.filter((f) => !free.has(f.format));
+  // Files of weights belong to the ONNX file that names them; texts and pictures are none of a model.
+  const free = new Set<string>([...allowed, ...(allowed.includes('onnx') ? ['onnx-data'] : [])]);
+  const wrong = files.filter((f) => isLoaded(f) && !free.has(f.format));
   if (wrong.length === 0) return [];
   return [`formats may be ${allowed.join(', ') || 'none'}, and ${listed(wrong, (f) => `${f.path} is ${f.format}`)}`];
 }

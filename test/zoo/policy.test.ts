@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { integrityOf } from '../../src/zoo/integrity.ts';
 import { parseManifest } from '../../src/zoo/manifest.ts';
 import { checkPolicy, rulesFor, signersFor } from '../../src/zoo/policy.ts';
 import type { FormatKind, LintVerdict, LockedModel } from '../../src/zoo/types.ts';
@@ -59,10 +60,21 @@ it('allows formats by content, texts always, weights with their ONNX file', () =
   expect(says({ require: 'lock', formats: ['safetensors'] }, model())).toEqual([
     'enforce: formats may be safetensors, and m.onnx is onnx, m.onnx_data is onnx-data',
   ]);
+  // a program is a text too, but one that some loaders run
+  const program = model({ files: [file('m.onnx', 'onnx'), file('modeling.py', 'other', 'flagged')] });
+  expect(says({ require: 'lock', formats: ['onnx'] }, program)).toEqual(['enforce: formats may be onnx, and modeling.py is other']);
+  expect(says({ require: 'lock', formats: ['onnx', 'other'] }, program)).toEqual([]);
   const many = model({ files: ['a', 'b', 'c', 'd', 'e'].map((p) => file(p, 'pickle')) });
   expect(says({ require: 'lock', formats: [] }, many)).toEqual([
     'enforce: formats may be none, and a is pickle, b is pickle, c is pickle and 2 more',
   ]);
+});
+
+it('a program without a published hash leaves the model without one; a readme does not', () => {
+  const claims = [{ from: 'user', algorithm: 'sha256', value: '0'.repeat(64), matched: true }] as const;
+  const net = { ...file('m.onnx', 'onnx'), claims };
+  expect(integrityOf([net, file('readme.md', 'other')], undefined)).toBe('matched-published-claim');
+  expect(integrityOf([net, file('modeling.py', 'other', 'flagged')], undefined)).toBe('pinned-on-first-use');
 });
 
 it('takes flagged files unless told otherwise, and refused ones only if told so', () => {

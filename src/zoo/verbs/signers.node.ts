@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fail, SecateurError } from '../../core/errors.ts';
+import { isLoaded } from '../integrity.ts';
 import { type SignerSet, signersFor } from '../policy.ts';
 import { type SigningTrust, trustMatching } from '../signing/trust.node.ts';
 import { type Verification, verifyDigests } from '../signing/verify.node.ts';
@@ -109,9 +110,9 @@ export function requireCovered(
   manifest: Manifest,
   name: string,
   { uncovered }: Verification,
-  files: readonly Pick<LockedFile, 'path' | 'format'>[],
+  files: readonly Pick<LockedFile, 'path' | 'format' | 'lint'>[],
 ): string | undefined {
-  const loaded = files.filter(({ path, format }) => format !== 'other' && uncovered.includes(path)).map(({ path }) => path);
+  const loaded = files.filter((f) => isLoaded(f) && uncovered.includes(f.path)).map(({ path }) => path);
   if (loaded.length === 0) return undefined;
   const error = new SecateurError({
     code: 'E_SIG_UNCOVERED',

@@ -133,8 +133,8 @@ function unknown({ unknown: { models, arrays }, lockPresent, copies }: AuditRepo
   return lines.length === 0 ? [] : [lines.join('\n')];
 }
 
-function scanNotes({ unknown: { complete, unreadable }, root }: AuditReport): string[] {
-  const notes: string[] = [];
+function scanNotes({ unknown: { complete, unreadable }, idleRules, root }: AuditReport): string[] {
+  const notes = idleRules.map((glob) => `the rule for ${JSON.stringify(glob)} in models.json fits no model`);
   if (!complete) notes.push(`${root} holds more than 200,000 files: not all were looked at`);
   if (unreadable.length > 0)
     notes.push(

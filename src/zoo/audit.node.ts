@@ -3,8 +3,9 @@ import { lstat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { SecateurError } from '../core/errors.ts';
 import { type DiskScan, scanDisk } from './disk-scan.node.ts';
+import { isLoaded } from './integrity.ts';
 import { LINT_RULES } from './lint/lint.ts';
-import { checkPolicy } from './policy.ts';
+import { checkPolicy, globMatches } from './policy.ts';
 import { modelFolder, type Project } from './project.node.ts';
 import { commitIn } from './sources/commit-in.ts';
 import { isLocal, parseSource } from './sources/spec.ts';
@@ -57,6 +58,8 @@ export interface AuditReport {
   readonly full: boolean;
   /** In order of name. */
   readonly models: readonly AuditedModel[];
+  /** Globs of rules in models.json that fit no model: a slip there is a check that never happens. */
+  readonly idleRules: readonly string[];
   /** Files of models on this disk that no lock mentions. */
   readonly unknown: DiskScan;
   /** Files besides that hold the very bytes of a locked one. */
@@ -93,7 +96,9 @@ export async function audit(project: Project, o: AuditOptions = {}): Promise<Aud
   });
   const copies = await copiesIn(root, scan, lock, o.signal);
   const unknown = { ...scan, models: scan.models.filter((f) => !copies.some((copy) => copy.path === f.path)) };
-  return { root, lockPresent, full: o.full === true, models, unknown, copies };
+  // where there is nothing yet, no rule can fit
+  const idle = manifest.policy.filter(({ match }) => models.length > 0 && !models.some(({ name }) => globMatches(match, name)));
+  return { root, lockPresent, full: o.full === true, models, idleRules: idle.map((rule) => rule.match), unknown, copies };
 }
 
 /** Files that were found and have the digest of a locked one; only those of a locked size are hashed. */
@@ -191,7 +196,7 @@ async function signature(project: Project, name: string, entry: LockedModel, pro
 }
 
 function nobodyVouched(name: string, { files, source }: LockedModel): AuditProblem {
-  const bare = files.filter((f) => f.format !== 'other' && f.claims.length === 0);
+  const bare = files.filter((f) => isLoaded(f) && f.claims.length === 0);
   const says = `no published hash or signature (${some((bare.length > 0 ? bare : files).map((f) => f.path))})`;
   const hint = isLocal(parseSource(source))
     ? 'a signature by whoever made it: secateur zoo sign'
@@ -207,7 +212,7 @@ function claims({ files, integrity }: LockedModel, problems: AuditProblem[]): vo
     }
   }
   if (integrity !== 'matched-published-claim') return;
-  const weak = files.filter((f) => f.format !== 'other' && f.claims.every((c) => c.algorithm !== 'sha256'));
+  const weak = files.filter((f) => isLoaded(f) && f.claims.every((c) => c.algorithm !== 'sha256'));
   if (weak.length === 0) return;
   const kinds = [...new Set(weak.flatMap((f) => f.claims.map((c) => (c.algorithm === 'md5' ? 'MD5' : 'SHA-1'))))].join(' and ');
   const says = `the published hash is ${kinds} only, for which two files with one hash can be made (${some(weak.map((f) => f.path))})`;

@@ -339,6 +339,11 @@ describe('secateur zoo audit', () => {
       hint: 'a signature by whoever made it: secateur zoo sign',
       concerns: ['unverified'],
     });
+    const slip = madeProject({ a: { files: { 'w.safetensors': SAFETENSORS } } }, [
+      { match: 'A', require: 'claim' },
+      { match: '*', require: 'lock' },
+    ]);
+    expect((await run('zoo', 'audit', '--project', slip)).out).toContain('\nthe rule for "A" in models.json fits no model\n');
     const clean = madeProject({ a: { files: { 'w.safetensors': SAFETENSORS }, entry: { file: {} } } });
     expect((await run('zoo', 'audit', '--project', clean, '--fail-on', 'unsafe', '--fail-on', 'unpinned')).code).toBe(0);
     expect((await run('zoo', 'audit', '--project', clean, '--fail-on', 'unverified')).code).toBe(3);

@@ -1,13 +1,14 @@
 /** `secateur zoo explain`: what a signature covers, and what it does not. */
 import { basename } from 'node:path';
 import { z } from 'zod';
+import { SecateurError } from '../core/errors.ts';
 import { readStatement, type StatementFacts } from '../zoo/attest/covers.ts';
 import { TEST_RESULT_TYPE } from '../zoo/attest/statement.ts';
 import { parseBundle } from '../zoo/signing/bundle.ts';
 import { type BundleDescription, type CertificateClaim, describeBundle } from '../zoo/signing/describe.node.ts';
 import { Steps } from '../zoo/signing/steps.ts';
 import { defineCommand } from './command.node.ts';
-import { columns } from './output.node.ts';
+import { columns, oneLong } from './output.node.ts';
 import { readSigningFile } from './zoo-signing.node.ts';
 import { counted } from './zoo-words.node.ts';
 
@@ -31,18 +32,30 @@ export const zooExplain = defineCommand({
   }),
   async run(_context, o) {
     const bytes = await readSigningFile(o.bundle, 'BUNDLE');
-    const parts = o.bundle.endsWith('.jsonl') ? linesOf(bytes) : [bytes];
-    const found = parts.map((part, i) => described(part, parts.length === 1 ? o.bundle : `${o.bundle}:${i + 1}`));
-    const faults = found.filter(({ refusal }) => refusal !== undefined);
-    const what = found.length === 1 ? `a bundle signed by ${signerWords(found[0])}` : `${counted(found.length, 'bundle')}`;
+    const parts = o.bundle.endsWith('.jsonl') ? linesOf(bytes) : [{ line: 1, bytes }];
+    const read = parts.map(({ line, bytes: part }) => ({ line, ...describedOr(part, o.bundle, line, parts.length === 1) }));
+    const found = read.flatMap(({ line, is }) => (is === undefined ? [] : [{ line, is }]));
+    const broken = read.flatMap(({ line, problem }) => (problem === undefined ? [] : [`line ${line}: no bundle\n  ${oneLong(problem)}`]));
+    const faults = found.length - found.filter(({ is }) => is.refusal === undefined).length + broken.length;
+    const what = parts.length === 1 ? `a bundle signed by ${signerWords(found[0].is)}` : `${counted(found.length, 'bundle')}`;
     return {
       line: `${what}; this is what it says of itself, nothing was verified`,
-      tables: found.flatMap((one, i) =>
-        sections(one, basename(o.bundle), o.all ? Number.POSITIVE_INFINITY : SHOWN, found.length === 1 ? '' : `line ${i + 1}: `),
-      ),
-      notes: faults.length === 0 ? [] : [`${faults.length === 1 ? 'it is' : 'some are'} refused whoever signed, see above`],
-      json: found.length === 1 ? found[0] : found,
-      exitCode: faults.length === 0 ? 0 : 3,
+      tables: [
+        ...found.flatMap(({ is, line }) =>
+          sections(is, basename(o.bundle), o.all ? Number.POSITIVE_INFINITY : SHOWN, parts.length === 1 ? '' : `line ${line}: `),
+        ),
+        ...broken,
+      ],
+      notes:
+        faults === 0
+          ? []
+          : [
+              parts.length === 1
+                ? 'it is refused whoever signed, see above'
+                : `refused whoever signed: ${faults} of ${parts.length}, see above`,
+            ],
+      json: parts.length === 1 ? found[0].is : read.map(({ line, is, problem }) => ({ line, ...(is ?? { problem }) })),
+      exitCode: faults === 0 ? 0 : 3,
     };
   },
 });
@@ -56,16 +69,27 @@ function described(bytes: Uint8Array, where: string): Described {
   return { ...found, test: readStatement(parseBundle(bytes, new Steps(where)).payload, `${where} (payload)`).test };
 }
 
-/** Lines that hold something. */
-function linesOf(bytes: Uint8Array): Uint8Array[] {
-  const lines: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const end = bytes.indexOf(10, at);
-    const line = bytes.subarray(at, end < 0 ? bytes.length : end);
-    if (line.some((byte) => byte !== 32 && byte !== 13 && byte !== 9)) lines.push(line);
-    at = end < 0 ? bytes.length : end + 1;
+/** Why it is no bundle, where it is one line of several: whoever can add a line to a file must not hide the others by it. */
+function describedOr(bytes: Uint8Array, file: string, line: number, only: boolean): { readonly is?: Described; readonly problem?: string } {
+  try {
+    return { is: described(bytes, only ? file : `${file}:${line}`) };
+  } catch (error) {
+    if (only || !(error instanceof SecateurError)) throw error;
+    return { problem: error.message };
   }
-  return lines.length === 0 ? [bytes] : lines;
+}
+
+/** Lines that hold something, with their numbers. */
+function linesOf(bytes: Uint8Array): { readonly line: number; readonly bytes: Uint8Array }[] {
+  const lines: { line: number; bytes: Uint8Array }[] = [];
+  for (let at = 0, line = 1; at < bytes.length; line++) {
+    const found = bytes.indexOf(10, at);
+    const end = found < 0 ? bytes.length : found;
+    const part = bytes.subarray(at, end);
+    if (part.some((byte) => byte !== 32 && byte !== 13 && byte !== 9)) lines.push({ line, bytes: part });
+    at = end + 1;
+  }
+  return lines.length === 0 ? [{ line: 1, bytes }] : lines;
 }
 
 function signerWords({ method, key, certificates }: BundleDescription): string {

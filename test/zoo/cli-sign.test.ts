@@ -227,7 +227,7 @@ describe('zoo explain', () => {
         ),
         { key: me.pem },
       ).bundle;
-    writeFileSync(at('net.attestations.jsonl'), `${line('PASSED')}\n${line('FAILED')}`);
+    writeFileSync(at('net.attestations.jsonl'), `${line('PASSED')}${line('FAILED')}`);
     const { code, out } = await run('zoo', 'explain', at('net.attestations.jsonl'));
     expect(code).toBe(0);
     expect(out).toMatch(/^2 bundles; this is what it says of itself/);
@@ -236,5 +236,12 @@ describe('zoo explain', () => {
     expect(out).toMatch(/result +FAILED\n +failed +attack success at most 5 %\n +tested +net\.onnx\n/);
     const json = await run('zoo', 'explain', at('net.attestations.jsonl'), '--json');
     expect(JSON.parse(json.out)).toHaveLength(2);
+    // A line that somebody added hides no other.
+    writeFileSync(at('net.attestations.jsonl'), `${line('PASSED')}{"x":\u001b\n\n${line('FAILED')}`);
+    const spoilt = await run('zoo', 'explain', at('net.attestations.jsonl'));
+    expect(spoilt.code).toBe(3);
+    expect(spoilt.out).toContain('line 4: signed\n');
+    expect(spoilt.out).toContain(`line 2: no bundle\n  E_SIG_JSON ${at('net.attestations.jsonl')}:2:1:6: not valid JSON`);
+    expect(spoilt.out).toContain('refused whoever signed: 1 of 3, see above');
   });
 });

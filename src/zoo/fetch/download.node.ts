@@ -13,7 +13,7 @@ import { algorithmsOf } from './claims.node.ts';
 import { type Answer, ask, offline } from './http.node.ts';
 import { copyLocal } from './local-copy.node.ts';
 import { type FetchOptions, MAX_BYTES } from './options.ts';
-import { type Origin, Part } from './part.node.ts';
+import { type Begun, type Origin, Part } from './part.node.ts';
 import { address, hiccup, networkError, withRetries } from './trouble.node.ts';
 import { writeAll } from './write-all.node.ts';
 import { refuseBytes, refuseLength, refuseSize } from './wrong-bytes.ts';
@@ -77,11 +77,6 @@ interface Received {
   readonly resumed: boolean;
   /** Where the last bytes came from. */
   readonly from: URL;
-}
-
-interface Begun {
-  readonly size: number;
-  readonly origin: Origin;
 }
 
 class Download {
@@ -171,9 +166,9 @@ class Download {
   }
 
   /** The headers to go on with; undefined where nothing could ever tell whether the rest belongs to what is there. */
-  #rangeOf({ size, origin }: Begun): Record<string, string> | undefined {
+  #rangeOf({ size, origin, isOld }: Begun): Record<string, string> | undefined {
     const validator = origin.etag ?? origin.lastModified;
-    if (validator === undefined && !this.#known) return undefined;
+    if ((validator === undefined || isOld) && !this.#known) return undefined;
     return { range: `bytes=${size}-`, ...(validator === undefined ? {} : { 'if-range': validator }) };
   }
 

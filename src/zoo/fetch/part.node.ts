@@ -1,6 +1,7 @@
 /** A download that may have been begun before: the bytes on disk, and what is known about the answer that they came with. */
 import type { Stats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, rm, statfs, writeFile } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { dirname } from 'node:path';
 import { fail } from '../../core/errors.ts';
 import { diskFailure, ifThere, openRegular } from '../store/disk.node.ts';
@@ -19,6 +20,14 @@ export interface Origin {
   readonly total?: number;
 }
 
+export interface Begun {
+  /** Bytes. */
+  readonly size: number;
+  readonly origin: Origin;
+  /** From before this machine was started: after a power cut a file can be as long as it was, with nothing in it. */
+  readonly isOld: boolean;
+}
+
 export class Part {
   readonly path: string;
   readonly #notes: string;
@@ -29,11 +38,12 @@ export class Part {
   }
 
   /** What is there of this address; undefined where nothing is, or where it is not known what. */
-  async begun(url: string): Promise<{ size: number; origin: Origin } | undefined> {
+  async begun(url: string): Promise<Begun | undefined> {
     const there = await ifThere(lstat(this.path)).catch((cause) => diskFailure(cause, this.path, 'cannot be read'));
     if (there === undefined || there.size === 0 || !isOwn(there)) return undefined;
     const origin = originIn(await readNotes(this.#notes));
-    return origin?.url === url ? { size: there.size, origin } : undefined;
+    const isOld = there.mtimeMs < Date.now() - uptime() * 1000;
+    return origin?.url === url ? { size: there.size, origin, isOld } : undefined;
   }
 
   /** Throws E_DISK where so many bytes more cannot lie on the disk: better now than after an hour. */

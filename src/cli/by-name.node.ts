@@ -49,6 +49,16 @@ export async function findNamed(text: string, start?: string): Promise<NamedMode
   return { name, model, project, folder, file, path: join(folder, file.path) };
 }
 
+/** Whether a locked model has that name, as far as a lock can be read here. For a file of the same name, which comes first. */
+export async function isNamed(text: string): Promise<boolean> {
+  const root = NAME.test(text) ? findProject() : undefined;
+  if (root === undefined) return false;
+  return readProject(root).then(
+    ({ lock }) => lock.models.has(text),
+    () => false,
+  );
+}
+
 function unknownName(text: string, name: string, { root, manifest, lock }: Project): never {
   const names = [...lock.models.keys()];
   const close = nearest(name, names);

@@ -123,8 +123,14 @@ export async function readModelFile(path: string, o: Trust = {}): Promise<Model>
 
 async function readAny(path: string, o: Trust): Promise<{ model: Model; sha256?: string }> {
   try {
-    if (isPlainFile(path)) return { model: await loadModel(path, readingLimits(o)) };
-    const { findNamed, openNamed } = await import('./by-name.node.ts');
+    const isFile = isPlainFile(path);
+    if (isFile && /\.onnx$/i.test(path)) return { model: await loadModel(path, readingLimits(o)) };
+    const { findNamed, isNamed, openNamed } = await import('./by-name.node.ts');
+    if (isFile) {
+      const told = `${path} is a file here and is read as it is; the model of that name in models.lock is another (${path}#FILE)`;
+      if (await isNamed(path)) o.note?.(told);
+      return { model: await loadModel(path, readingLimits(o)) };
+    }
     const named = await findNamed(path);
     if (named === undefined) return { model: await loadModel(path, readingLimits(o)) };
     return await openNamed(named, readingLimits(o), o.note ?? (() => {}));

@@ -12,7 +12,7 @@ const MAX_MODELS = 10_000;
 const MAX_RULES = 1000;
 const MAX_SIGNERS = 100;
 /** Folders that hold something else, whatever the case. */
-const TAKEN = ['models.sigs', '.secateur', 'node_modules'];
+const TAKEN = ['models.sigs', 'models.keys', MANIFEST_FILE, 'models.lock', '.secateur', 'node_modules'];
 
 export const emptyManifest = (): Manifest => ({ folder: DEFAULT_FOLDER, models: new Map(), policy: [] });
 

@@ -94,7 +94,10 @@ describe('a name', () => {
     put(project, { 'files/net': onnx(7), 'folders/net/x': '' });
     const file = await inside(join(project, 'files'), 'diff', 'net', 'net#model.onnx', '--json');
     expect(JSON.parse(file.out)).toMatchObject({ inputs: { A: digestOf(onnx(7)).slice(7), B: digestOf(onnx(1)).slice(7) } });
-    expect((await inside(join(project, 'folders'), 'diff', 'net', 'net')).code).toBe(0);
+    const told = 'note: net is a file here and is read as it is; the model of that name in models.lock is another (net#FILE)';
+    expect(file.err).toContain(told);
+    const folder = await inside(join(project, 'folders'), 'diff', 'net', 'net');
+    expect([folder.code, folder.err.includes('is a file here')]).toEqual([0, false]);
   });
 
   it('outside of a project is a path like any other', async () => {

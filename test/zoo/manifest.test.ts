@@ -63,6 +63,10 @@ describe('reading', () => {
       '{"folder": "models.sigs/x"}',
       'E_MANIFEST models.json:1:12: "folder" holds something else, expected another folder than models.sigs, got "models.sigs/x".',
     ],
+    [
+      '{"folder": "models.lock"}',
+      'E_MANIFEST models.json:1:12: "folder" holds something else, expected another folder than models.lock, got "models.lock".',
+    ],
     [rule('"match": "a"'), 'E_MANIFEST models.json:1:13: entry 1 of "policy" lacks a field, expected "require", got "match".'],
     [
       rule('"match": "a", "require": "signatur"'),

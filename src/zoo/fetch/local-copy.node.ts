@@ -1,5 +1,6 @@
 /** A file of this machine into the cache, hashed as it is copied. */
 import { fileURLToPath } from 'node:url';
+import { fail } from '../../core/errors.ts';
 import type { Cache } from '../store/cache.node.ts';
 import { diskFailure, openRegular } from '../store/disk.node.ts';
 import { Digester, pieces } from '../store/hash.node.ts';
@@ -14,14 +15,14 @@ import { refuseBytes, refuseLength } from './wrong-bytes.ts';
 /**
  * Copies a regular file; what was hashed is what was written, whatever happens to the original meanwhile.
  *
- * @throws SecateurError E_INTEGRITY (exit code 3), E_SIZE, E_DISK, E_NOT_A_FILE
+ * @throws SecateurError E_INTEGRITY (exit code 3), E_SIZE, E_DISK, E_NOT_A_FILE, E_SOURCE
  */
 export async function copyLocal(
   file: SourceFile,
   cache: Cache,
   o: FetchOptions & { expect?: { size: number; digest: string } },
 ): Promise<FetchedFile> {
-  const path = fileURLToPath(file.url);
+  const path = pathOf(file.url);
   const { maxBytes = MAX_BYTES, name, signal } = o;
   const source = await openRegular(path);
   try {
@@ -63,4 +64,15 @@ export async function copyLocal(
   } finally {
     await source.close();
   }
+}
+
+/** Locks and models.json hold addresses that nobody may have tried: with a host, or with an encoded slash. */
+function pathOf(url: string): string {
+  try {
+    const path = fileURLToPath(url);
+    if (!path.includes('\0')) return path;
+  } catch {
+    // Told below.
+  }
+  return fail({ code: 'E_SOURCE', where: 'zoo', what: 'no address of a file on this machine', expected: 'file:///path', got: url });
 }

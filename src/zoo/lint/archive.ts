@@ -58,10 +58,16 @@ export function hasZipMark(source: ByteSource): boolean {
 export function endsAsZip(source: ByteSource): boolean {
   const found = findEnd(source);
   if (found === undefined) return false;
-  const directory = found.at - found.size;
-  return (
-    found.count > 0 && directory >= 0 && source.size - directory >= 46 && viewOf(source.read(directory, 4)).getUint32(0, true) === CENTRAL
-  );
+  // Python goes by the size of the directory and not by the number of entries; and by a 64-bit record where its locator is there
+  if (found.size > 0 && isDirectory(source, found.at - found.size)) return true;
+  const locator = found.at - 20;
+  if (locator < 56 || viewOf(source.read(locator, 4)).getUint32(0, true) !== LOCATOR64) return false;
+  const record = viewOf(source.read(locator - 56, 56));
+  return record.getUint32(0, true) === END64 && isDirectory(source, locator - 56 - big(record, 40));
+}
+
+function isDirectory(source: ByteSource, at: number): boolean {
+  return at >= 0 && at + 46 <= source.size && viewOf(source.read(at, 4)).getUint32(0, true) === CENTRAL;
 }
 
 interface End {

@@ -8,7 +8,23 @@ export const LONGEST_PROTOTXT = 4_000_000;
 
 /** Whether a text has a layer or network parameters of Caffe in it. */
 export const looksPrototxt = (text: string): boolean =>
-  /(^|\n)[ \t]*(layers?|input_param|net_param|train_net|net)\s*(\{|:\s*")/.test(text) && /[{:]/.test(text);
+  (/(^|\n)[ \t]*(layers?|input_param|net_param|train_net|net)\s*(\{|:\s*")/.test(text) && /[{:]/.test(text)) || hasLayer(text);
+
+/** A layer with a type, however it is written: protobuf takes a colon before braces, angle brackets, comments and lists. */
+function hasLayer(text: string): boolean {
+  if (!/\blayers?\b/.test(text) || !/\btype\b/.test(text)) return false;
+  let before = '';
+  let inside = false;
+  for (const { kind, value } of tokens(text)) {
+    if (kind === 'mark' && (value === ':' || value === '[')) {
+      if (inside && before === 'type') return true;
+      continue;
+    }
+    if (kind === 'mark' && (value === '{' || value === '<') && /^layers?$/.test(before)) inside = true;
+    before = kind === 'word' ? value : '';
+  }
+  return false;
+}
 
 interface Token {
   readonly kind: 'word' | 'text' | 'mark';
@@ -37,25 +53,29 @@ function unescaped(text: string): string {
   });
 }
 
-/** Flags layers that run code or touch files. */
-export function lintPrototxt(text: string, findings: Findings): void {
-  const layers = new CaffeLayers();
+/** The fields that have a word or a text for their value, the texts put together. */
+export function* textFields(text: string): Generator<{ readonly key: string; readonly value: string }> {
   let key = '';
   let value = '';
-  // fields that were given since the last brace; a text goes on over several pieces
   for (const { kind, value: token } of tokens(text.slice(0, LONGEST_PROTOTXT))) {
     if (kind === 'text') {
       value += token;
       continue;
     }
-    if (value !== '') layers.field(key, value);
+    if (value !== '') yield { key, value };
     value = '';
     if (kind === 'word') {
-      if (key === 'type') layers.field(key, token);
+      if (key === 'type') yield { key, value: token };
       key = token;
-    } else if (token === '{') key = '';
+    } else if (token === '{' || token === '<') key = '';
   }
-  if (value !== '') layers.field(key, value);
+  if (value !== '') yield { key, value };
+}
+
+/** Flags layers that run code or touch files. */
+export function lintPrototxt(text: string, findings: Findings): void {
+  const layers = new CaffeLayers();
+  for (const { key, value } of textFields(text)) layers.field(key, value);
   layers.report(findings);
   if (text.length >= LONGEST_PROTOTXT) findings.flag('caffe-long', 'too long to be read to its end');
 }

@@ -9,6 +9,7 @@ import { beginsPickle, hasPickleMark } from './pickle.ts';
 import { isNative, isPicture, textStart } from './plain.ts';
 import { type Outline, protoOutline } from './proto-fields.ts';
 import { looksSafetensors } from './safetensors.ts';
+import { graphShape } from './saved-model.ts';
 
 /** `zip`: an archive, to be told by its entries. `native`: a program for the machine. `packed`: compressed as a whole. */
 export type Detected = FormatKind | 'zip' | 'native' | 'packed' | 'text';
@@ -42,7 +43,11 @@ export function detect(source: ByteSource): Detected {
   if (hasPickleMark(source)) return 'pickle';
   if (isPicture(source)) return 'other';
   if (isNative(source)) return 'native';
-  const protobuf = protobufKind(protoOutline(source));
+  const outline = protoOutline(source);
+  // a text may begin like fields, the last of which would go on for ever
+  const protobuf = outline.cut && textStart(source) !== undefined ? undefined : protobufKind(outline);
+  if (protobuf !== 'onnx' && outline.fits && !outline.cut && (outline.fields.has('1/2') || outline.fields.has('2/2')) && graphShape(source))
+    return 'saved-model';
   if (protobuf !== undefined) return protobuf;
   if (beginsPickle(source)) return 'pickle';
   if (PACKED.some((mark) => isAt(source, 0, mark)) || isZlib(source) || isAt(source, 257, [0x75, 0x73, 0x74, 0x61, 0x72])) return 'packed';

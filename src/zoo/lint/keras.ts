@@ -14,6 +14,8 @@ const PARTS = [
   .join(' ')
   .split(' ');
 const MODULE = new RegExp(`^(keras|tf_keras)(\\.src)?(\\.(${PARTS.join('|')})(\\.[\\w.]+)?)?$`);
+/** Parts of which functions may be named as well: those of others load files, or models out of texts. */
+const FUNCTIONS = /^(keras|tf_keras)(\.src)?\.(activations|initializers|regularizers|constraints|losses|metrics|ops|random)(\.[\w.]+)?$/;
 /** Packages before `>` in registered names that are Keras's own. */
 const PACKAGES = new Set(['keras', 'Keras', 'tf_keras', 'keras.metrics', 'keras.losses', 'keras.optimizers']);
 
@@ -65,6 +67,8 @@ function checkObject(fields: ReadonlyMap<string, JsonNode>, findings: Findings):
       findings.refuse('keras-config', 'has a class whose name is no text');
     return;
   }
+  if (className === 'function' && module !== undefined && !FUNCTIONS.test(module))
+    findings.refuse('keras-function', `has a function of the module ${quoted(module)}, which a layer calls with what stands in the file`);
   const plain = className.slice(className.lastIndexOf('>') + 1);
   if (Object.hasOwn(PROGRAMS, plain)) findings.refuse('keras-lambda', `has a ${quoted(plain)}, which ${PROGRAMS[plain]}`);
   if (plain === 'TFOpLambda' || plain === 'SlicingOpLambda') checkFunction(fields, findings);

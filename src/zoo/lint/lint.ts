@@ -20,11 +20,14 @@ import { type ExternalCheck, lintOnnx } from './onnx.ts';
 import { beginsBarePickle, lintPickle } from './pickle.ts';
 import { lintText, textStart } from './plain.ts';
 import { lintSafetensors } from './safetensors.ts';
-import { lintSavedModel } from './saved-model.ts';
+import { lintGraphText, lintKerasMetadata, lintSavedModel } from './saved-model.ts';
 import { lintZip } from './zip-kinds.ts';
 
 /** Version of the rules, which stands in the lock beside each verdict: year and month. */
 export const LINT_RULES = '2026-11';
+
+/** Characters of a configuration in JSON that are read. */
+const LONGEST_JSON = 16_000_000;
 
 export interface LintContext {
   /** Looks at files beside an ONNX model; without it such files are named as not looked at. */
@@ -43,7 +46,7 @@ export function lintBytes(source: ByteSource, name: string, context: LintContext
 
 function lintAt(source: ByteSource, name: string, nesting: number, context: LintContext): LintReport {
   const findings = new Findings();
-  const detected = detect(source);
+  const detected = byName(name, detect(source));
   const kind = lintDetected(detected, source, name, nesting, context, findings);
   polyglot(source, detected, findings);
   if (context.part !== undefined && harmless(kind, findings)) return new Findings().report(context.part);
@@ -96,10 +99,14 @@ function lintDetected(
       lintCaffemodel(source, findings);
       return detected;
     case 'prototxt':
-      lintPrototxt(new TextDecoder('utf-8').decode(source.read(0, Math.min(source.size, LONGEST_PROTOTXT))), findings);
+      lintPrototxt(textOf(source, LONGEST_PROTOTXT), findings);
       return detected;
     case 'text':
-      lintText(textStart(source) as string, name, findings);
+      if (/\.pbtxt$/i.test(name)) {
+        lintGraphText(textOf(source, LONGEST_PROTOTXT), findings);
+        return 'saved-model';
+      }
+      lintText(textStart(source) as string, name, findings, () => textOf(source, LONGEST_JSON));
       return 'other';
     case 'native':
       findings.refuse('native-code', 'a program or library for the machine');
@@ -115,11 +122,24 @@ function lintDetected(
   }
 }
 
+const textOf = (source: ByteSource, longest: number): string =>
+  new TextDecoder('utf-8').decode(source.read(0, Math.min(source.size, longest)));
+
+/** Files that a program takes for something by their name alone. */
+function byName(name: string, detected: Detected): Detected {
+  const last = name.slice(name.lastIndexOf('/') + 1);
+  if (last === 'saved_model.pb' && (detected === 'unknown' || detected === 'caffemodel')) return 'saved-model';
+  if (/\.(prototxt|pbtxt)$/i.test(last) && (detected === 'text' || detected === 'prototxt'))
+    return /\.pbtxt$/i.test(last) ? 'text' : 'prototxt';
+  return detected;
+}
+
 function unknown(source: ByteSource, name: string, findings: Findings): void {
   if (source.size === 0) {
     findings.flag('empty', 'an empty file');
     return;
   }
+  if (/(^|\/)keras_metadata\.pb$/.test(name)) lintKerasMetadata(source, findings);
   findings.flag('unknown-format', 'of no format that is known here, so nothing can be said about loading it');
   if (!/\.onnx$/i.test(name)) return;
   try {

@@ -1,6 +1,7 @@
 /** Files that come along with models and are no models: texts, settings, pictures. */
 import type { ByteSource } from '../../data/zip.ts';
 import { type Findings, quoted } from './findings.ts';
+import { lintKerasConfig } from './keras.ts';
 
 /** Bytes that are looked at. */
 const LOOKED = 1 << 20;
@@ -58,15 +59,23 @@ function hasControls(text: string): boolean {
 
 const SOURCE_CODE = /\.(py|pyw|ipynb|sh|bash|bat|ps1|js|mjs|cjs|rb|pl|so|dll|dylib)$/i;
 
-/** What a text has that a program may obey. */
-export function lintText(text: string, name: string, findings: Findings): void {
+/**
+ * What a text has that a program may obey.
+ * @param whole the whole of the file where `text` is only its start
+ */
+export function lintText(text: string, name: string, findings: Findings, whole: () => string = () => text): void {
   if (text.startsWith('version https://git-lfs')) findings.flag('lfs-pointer', 'a Git LFS pointer and not the file that it stands for');
   if (/^\s*<(!doctype html|html)/i.test(text))
     findings.flag('web-page', 'a web page, as servers send in place of a file that they do not give out');
   if (text.startsWith('#!') || SOURCE_CODE.test(name))
     findings.flag('source-code', 'a program, which some loaders run (trust_remote_code)');
-  if (!/^\s*\{/.test(text)) return;
-  if (/"auto_map"\s*:/.test(text)) findings.flag('remote-code', `names Python files to be run by the loader (${quoted('auto_map')})`);
-  if (/"chat_template"\s*:/.test(text))
+  if (/\.jinja2?$/i.test(name)) findings.flag('chat-template', 'a chat template, a program in Jinja that the reading program runs');
+  if (/\.ya?ml$/i.test(name) && /!!python\/(object|name|module)|2002:python\//.test(text))
+    findings.refuse('yaml-objects', 'makes Python objects or calls functions where YAML is loaded without care');
+  if (!/^\s*[{[]/.test(text)) return;
+  const plain = text.replace(/\\u00([2-7][0-9a-fA-F])/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+  if (/"class_name"\s*:/.test(plain)) lintKerasConfig(whole(), 'file', findings);
+  if (/"auto_map"\s*:/.test(plain)) findings.flag('remote-code', `names Python files to be run by the loader (${quoted('auto_map')})`);
+  if (/"chat_template"\s*:/.test(plain))
     findings.flag('chat-template', 'carries a chat template, a program in Jinja that the reading program runs');
 }

@@ -79,6 +79,8 @@ export interface Outline {
   readonly first: ProtoField | undefined;
   /** All bytes that were looked at are fields, the last one perhaps cut off. */
   readonly fits: boolean;
+  /** The last field goes on after the end. */
+  readonly cut: boolean;
 }
 
 const OUTLINE_FIELDS = 1_000_000;
@@ -94,7 +96,7 @@ export function protoOutline(source: ByteSource): Outline {
     }
   } catch (error) {
     if (!(error instanceof ProtoEnd)) throw error;
-    return { fields, first, fits: error.cut || budget.fields < 0 };
+    return { fields, first, fits: error.cut || budget.fields < 0, cut: error.cut };
   }
-  return { fields, first, fits: true };
+  return { fields, first, fits: true, cut: false };
 }

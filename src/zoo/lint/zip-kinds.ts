@@ -33,17 +33,17 @@ export function lintZip(source: ByteSource, findings: Findings, nesting: number,
   const names = archive.entries.map((e) => e.name);
   const has = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
   const limit = largest(source);
+  // before all others: Keras opens any archive that has it, whatever else is in there
+  const config = entries.find((e) => e.name === 'config.json');
+  if (config !== undefined) lintConfig(config, findings, limit);
   if (has(/^MAR-INF\/MANIFEST\.json$/i)) {
     findings.refuse('torch-archive', 'a TorchServe archive, whose handler is a program that the server runs');
     for (const entry of entries) within(entry, findings, nesting, lint, limit);
     return 'torchscript';
   }
   if (has(/(^|\/)data\.pkl$/)) return lintTorch(entries, findings, nesting, lint, limit);
-  if (has(/^config\.json$/) && has(/^(metadata\.json|model\.weights\.(h5|npz))$/)) {
-    for (const entry of entries) {
-      if (entry.name === 'config.json') lintConfig(entry, findings, limit);
-      else within(entry, findings, nesting, lint, limit);
-    }
+  if (config !== undefined) {
+    for (const entry of entries) if (entry !== config) within(entry, findings, nesting, lint, limit);
     return 'keras-zip';
   }
   if (names.length > 0 && names.every((name) => name.endsWith('.npy'))) {

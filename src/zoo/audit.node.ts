@@ -123,12 +123,12 @@ async function copiesIn(root: string, scan: DiskScan, lock: Lock, signal?: Abort
 }
 
 /** Problems, of models and of files on disk, that one of the words of `--fail-on` speaks of. */
-export function failing({ models, unknown }: AuditReport, words: readonly (Concern | 'any')[]): number {
+export function failing({ models, unknown, idleRules }: AuditReport, words: readonly (Concern | 'any')[]): number {
   const any = words.includes('any');
   const counts = (p: Pick<AuditProblem, 'concerns' | 'info'>): boolean =>
     (any && p.info !== true) || p.concerns.some((concern) => words.includes(concern));
   const files = unknown.models.filter((f) => any || words.includes('unverified') || (f.verdict === 'refused' && words.includes('unsafe')));
-  return models.flatMap((m) => m.problems).filter(counts).length + files.length;
+  return models.flatMap((m) => m.problems).filter(counts).length + files.length + (any ? idleRules.length : 0);
 }
 
 function notLocked(name: string): AuditedModel {

@@ -147,8 +147,8 @@ export function removeFromManifest(text: string, name: string): string {
 
 /**
  * The text of models.json with a rule at the end of the policy. A rule with the same `match` that also wants a signature is replaced
- * instead, keeping its formats, lint and mode where the new rule has none: two such rules would both have to hold, and one signature
- * rarely satisfies two keys.
+ * instead, keeping its formats and lint where the new rule has none: two such rules would both have to hold, and one signature rarely
+ * satisfies two keys. Not its mode: who names a signer now wants more than a warning.
  * @throws SecateurError as {@link parseManifest}
  */
 export function addRule(text: string, rule: PolicyRule): string {
@@ -160,8 +160,8 @@ export function addRule(text: string, rule: PolicyRule): string {
   const same = (old: PolicyRule): boolean => old.match === rule.match && old.require === 'signature' && rule.require === 'signature';
   const index = policy.findIndex(same);
   if (index < 0) return checked(appendItem(text, node, inOrder(rule)));
-  const { formats, lint, mode } = policy[index];
-  return checked(setValue(text, node.array()[index], inOrder({ formats, lint, mode, ...rule })));
+  const { formats, lint } = policy[index];
+  return checked(setValue(text, node.array()[index], inOrder({ formats, lint, ...rule })));
 }
 
 const inOrder = (rule: PolicyRule): PolicyRule => ({

@@ -344,6 +344,7 @@ describe('secateur zoo audit', () => {
       { match: '*', require: 'lock' },
     ]);
     expect((await run('zoo', 'audit', '--project', slip)).out).toContain('\nthe rule for "A" in models.json fits no model\n');
+    expect(failing(await audit(await readProject(slip)), ['any'])).toBe(2);
     const clean = madeProject({ a: { files: { 'w.safetensors': SAFETENSORS }, entry: { file: {} } } });
     expect((await run('zoo', 'audit', '--project', clean, '--fail-on', 'unsafe', '--fail-on', 'unpinned')).code).toBe(0);
     expect((await run('zoo', 'audit', '--project', clean, '--fail-on', 'unverified')).code).toBe(3);

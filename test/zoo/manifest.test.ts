@@ -188,6 +188,8 @@ describe('rules', () => {
   it('replaces the signers of a rule for the same models and keeps what else it asks', () => {
     const strict = addRule('{}', { ...key('old.pub'), formats: ['onnx'], lint: 'ok' });
     expect(parseManifest(addRule(strict, key('new.pub'))).policy).toEqual([{ ...key('new.pub'), formats: ['onnx'], lint: 'ok' }]);
+    // a signer who is named now must have signed
+    expect(parseManifest(addRule(addRule('{}', { ...key('old.pub'), mode: 'warn' }), key('new.pub'))).policy).toEqual([key('new.pub')]);
   });
 
   it('begins a project', () => {

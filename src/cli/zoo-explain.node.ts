@@ -127,7 +127,7 @@ function sections(d: Described, file: string, limit: number, prefix: string): st
       : [['hashes', `${statement.hash} of ${statement.method === 'files' ? 'whole files' : `ranges of ${statement.shardSize} bytes`}`]]),
   ];
   const out = [[`${prefix}signed`, ...indent(columns(facts))].join('\n')];
-  if (d.refusal !== undefined) out.push(['REFUSED', `  ${d.refusal}`].join('\n'));
+  if (d.refusal !== undefined) out.push(['REFUSED', ...indent([d.refusal])].join('\n'));
   if (statement !== undefined) {
     const names = statement.resources.map(({ name, digest }) => [name, digest]);
     const more = names.length > limit ? [`  ... ${names.length - limit} more: --all, or --json`] : [];
@@ -155,7 +155,8 @@ function testFacts(test: StatementFacts['test']): string[][] {
   ];
 }
 
-const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
+/** Each as one line: a path with a line end in it must not look like a line of ours. */
+const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${oneLong(line)}`);
 
 function certificateWords(c: CertificateClaim): string {
   const name = c.identity === undefined ? c.subject || 'no name' : `${c.identity} according to ${c.identityIssuer}`;

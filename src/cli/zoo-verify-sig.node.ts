@@ -5,7 +5,7 @@ import { fail } from '../core/errors.ts';
 import type { SigningTrust, Verification } from '../zoo/signing/types.ts';
 import { verifyModel } from '../zoo/signing/verify-model.node.ts';
 import { defineCommand } from './command.node.ts';
-import { size } from './output.node.ts';
+import { oneLong, size } from './output.node.ts';
 import { readSigningFile } from './zoo-signing.node.ts';
 import { counted, SIGNATURE_HONESTY } from './zoo-words.node.ts';
 
@@ -72,7 +72,7 @@ export const zooVerifySig = defineCommand({
     });
     return {
       line: `${counted(found.files, 'file')} verified, signed by ${signerWords(found)}`,
-      notes: [...found.warnings.map((text) => `warning: ${text}`), ...listsOf(found), SIGNATURE_HONESTY],
+      notes: [...[...found.warnings.map((text) => `warning: ${text}`), ...listsOf(found)].map(oneLong), SIGNATURE_HONESTY],
       json: { ...found, signature, bytes },
     };
   },

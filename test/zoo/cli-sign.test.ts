@@ -214,6 +214,24 @@ describe('zoo explain', () => {
     expect((await run('zoo', 'explain', at('page.sig'))).code).toBe(3);
   });
 
+  it('a path with a line end in it is no line of ours, here and in verify-sig', async () => {
+    const files = { 'net.onnx': 'net' };
+    const sly = statement(digests(files), {
+      serialization: { method: 'files', hash_type: 'sha256', allow_symlinks: false, ignore_paths: ['x\ncovered (9)'] },
+    });
+    const other = at('sly');
+    mkdirSync(other);
+    writeFileSync(join(other, 'net.onnx'), 'net');
+    writeFileSync(join(other, 'model.sig'), bundleOf(me.key, sly));
+    const explained = await run('zoo', 'explain', join(other, 'model.sig'));
+    expect(explained.out).toContain('  LEFT OUT BY THE SIGNER: x covered (9) and all below it');
+    writeFileSync(join(other, 'y\n9 files verified'), '');
+    const verified = await run('zoo', 'verify-sig', other, '--key', at('k.pub'), '--ignore-unsigned');
+    expect(verified.code).toBe(0);
+    expect(verified.out).toContain('here, but signed by nobody: y 9 files verified\n');
+    expect(verified.out).toContain('which is of no effect: x covered (9)\n');
+  });
+
   it('a file of attestations, line by line', async () => {
     const line = (result: string): string =>
       signEnvelope(

@@ -9,9 +9,9 @@ import { nearest } from '../core/suggest.ts';
 import type { Limits } from '../onnx/limits.ts';
 import type { Model } from '../onnx/model.ts';
 import { type LockedPlace, lockedModelHash, readLockedOnnx } from '../zoo/locked-onnx.node.ts';
-import { checkPolicy } from '../zoo/policy.ts';
 import { findProject, modelFolder, type Project, readProject } from '../zoo/project.node.ts';
 import type { LockedFile, LockedModel } from '../zoo/types.ts';
+import { enforce } from '../zoo/verbs/enforce.ts';
 import { verifyLockedSignature } from '../zoo/verbs/locked-signature.node.ts';
 import { vouched } from './zoo-words.node.ts';
 
@@ -110,10 +110,7 @@ export interface OpenedNamed {
  */
 export async function openNamed(named: NamedModel, limits: Limits, note: (text: string) => void): Promise<OpenedNamed> {
   const { name, model: entry, file, project } = named;
-  for (const { mode, says } of checkPolicy(project.manifest, name, entry)) {
-    if (mode === 'warn') note(`${name}: ${says}`);
-    else fail({ code: 'E_POLICY', where: name, what: says, expected: 'what the rules in models.json want', exitCode: 3 });
-  }
+  enforce(project.manifest, name, entry, { onNote: note });
   const verified = await verifyLockedSignature(project, name, entry, note);
   let model: Model;
   try {

@@ -11,9 +11,10 @@ import { openStamps, type Stamps } from '../store/stamps.node.ts';
 import { verifyFiles } from '../store/verify-files.node.ts';
 import type { LockedModel, WantedModel } from '../types.ts';
 import { begin, tellingBefore, withSoundCache } from './begin.node.ts';
+import { enforce, refuseFormats } from './enforce.ts';
 import { lintAgain } from './lint-again.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
-import { type Acceptance, enforce, inLanes, obtain, refuseFormats, settle } from './obtain.node.ts';
+import { type Acceptance, inLanes, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
 import { requireOwnAddresses } from './own-address.ts';
 

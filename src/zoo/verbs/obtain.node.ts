@@ -10,9 +10,9 @@ import { sha256 } from '../../core/hash.node.ts';
 import { checkClaims, requireClaims } from '../fetch/claims.node.ts';
 import { fetchFile } from '../fetch/download.node.ts';
 import { lintFile, lintFolder } from '../lint/lint.node.ts';
-import { withModel, writeLock } from '../lock-write.ts';
-import { checkPolicy, rulesFor, signersFor } from '../policy.ts';
-import { modelFolder, type Project } from '../project.node.ts';
+import { withModel } from '../lock-write.ts';
+import { signersFor } from '../policy.ts';
+import { lockText, modelFolder, type Project } from '../project.node.ts';
 import type { Verification } from '../signing/verify.node.ts';
 import { resolveSource } from '../sources/resolve.node.ts';
 import { parseSource } from '../sources/spec.ts';
@@ -32,6 +32,7 @@ import type {
   WantedModel,
 } from '../types.ts';
 import { INTEGRITIES } from '../types.ts';
+import { enforce, refuseFormats } from './enforce.ts';
 import { lockEntry } from './lock-entry.ts';
 import type { VerbOptions } from './options.ts';
 import { checkSigners, requireCovered, type SignersCheck } from './signers.node.ts';
@@ -187,7 +188,7 @@ export async function settle(
       // else a signature of what was here before would lie beside a model that nobody signed
       ...(bundle === undefined && before?.signature !== undefined ? [{ path: bundlePath(name) }] : []),
       ...(o.manifestText === undefined ? [] : [{ path: 'models.json', bytes: o.manifestText }]),
-      { path: 'models.lock', bytes: writeLock(lock) },
+      { path: 'models.lock', bytes: lockText(lock) },
     ];
   };
   const placed = await placeModel(project.root, folder, wanted, { check, also, cache, previous: before?.files, signal: o.signal });
@@ -215,38 +216,7 @@ function requireBundle(manifest: Manifest, name: string, source: string): void {
   });
 }
 
-/** Throws E_POLICY for the first finding of a rule that is enforced; the others are said. */
-export function enforce(manifest: Manifest, name: string, entry: LockedModel, o: Pick<VerbOptions, 'onNote'>): void {
-  const findings = checkPolicy(manifest, name, entry);
-  for (const { mode, rule, says } of findings) if (mode === 'warn') o.onNote?.(`${name}: ${says} (rule for "${rule.match}")`);
-  const broken = findings.find((f) => f.mode === 'enforce');
-  if (broken === undefined) return;
-  fail({
-    code: 'E_POLICY',
-    where: name,
-    what: `${broken.says} (rule for "${broken.rule.match}" in models.json)`,
-    hint: 'a model that keeps the rule, or to change the rule in models.json where you can answer for it',
-    exitCode: 3,
-  });
-}
-
 const ALLOW_HINT = 'the same model as ONNX or safetensors, or --allow-refused where you know who made it';
-
-/** Where no rule speaks of the model, what is refused needs the user's word. Throws SecateurError E_FORMAT (exit code 3). */
-export function refuseFormats(manifest: Manifest, name: string, lint: ReadonlyMap<string, LintReport>, hint: string): void {
-  if (rulesFor(manifest, name).some((rule) => rule.mode !== 'warn')) return;
-  for (const [path, { verdict, findings, kind }] of lint) {
-    if (verdict !== 'refused') continue;
-    const worst = findings.find((f) => f.verdict === 'refused');
-    fail({
-      code: 'E_FORMAT',
-      where: `${name}: ${path}`,
-      what: `${worst?.says ?? 'refused'} (${kind}, rule ${worst?.rule ?? 'unknown'})`,
-      hint,
-      exitCode: 3,
-    });
-  }
-}
 
 /**
  * What is published about a file's hash against what it has; a mismatch is an error unless the user takes it, which is then written down.

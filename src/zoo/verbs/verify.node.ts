@@ -1,12 +1,13 @@
 /** `zoo verify`: is what lies on this disk what the lock says, and is it signed by whom the policy wants? Needs no network. */
 import type { SecateurError } from '../../core/errors.ts';
-import { checkPolicy, type PolicyFinding, rulesFor } from '../policy.ts';
+import { checkPolicy, type PolicyFinding } from '../policy.ts';
 import { modelFolder, type Project, readProject } from '../project.node.ts';
 import type { Verification } from '../signing/verify.node.ts';
 import { recover } from '../store/place.node.ts';
 import { openStamps } from '../store/stamps.node.ts';
 import { type FilesCheck, verifyFiles } from '../store/verify-files.node.ts';
 import type { LockedModel } from '../types.ts';
+import { isRuled } from './enforce.ts';
 import { chosen, isFor, onBytes, ours } from './install.node.ts';
 import { type FormatChange, lintAgain } from './lint-again.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
@@ -69,7 +70,7 @@ export async function verifyModels(root: string, o: VerifyOptions = {}): Promise
     } catch (error) {
       signatureError = ours(error);
     }
-    const taken = formats.every((f) => !f.refused) || rulesFor(project.manifest, name).some((rule) => rule.mode !== 'warn');
+    const taken = formats.every((f) => !f.refused) || isRuled(project.manifest, name);
     const ok = asLocked && taken && signatureError === undefined && !policy.some((p) => p.mode === 'enforce');
     const stale = staleness(project, name, entry);
     models.push({ name, entry, ...(stale !== undefined && { stale }), files, formats, signature, signatureError, policy, ok });

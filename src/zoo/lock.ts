@@ -22,7 +22,7 @@ import {
 export const LOCK_FILE = 'models.lock';
 /** Models in a lock and files of a model; more is no list that a person could look at. */
 const MAX_MODELS = 10_000;
-const MAX_FILES = 50_000;
+export const MAX_FILES = 50_000;
 const MAX_CLAIMS = 16;
 const MAX_CHARS = 2 ** 26;
 const LONG = 4096;

@@ -81,14 +81,22 @@ export function modelFolder({ root, manifest }: Pick<Project, 'root' | 'manifest
 }
 
 /**
+ * The text of models.lock as it will be written.
+ * @throws SecateurError what `parseLock` throws, where no command could read it back: with more files than a lock may have, for one
+ */
+export function lockText(lock: Lock): string {
+  const text = writeLock(lock);
+  parseLock(text, 'models.lock as it would be written');
+  return text;
+}
+
+/**
  * Writes models.lock: after a crash at any moment it is wholly the old or wholly the new one. Nothing is written where the bytes are the
  * same. Returns whether it was.
  * @throws SecateurError where the lock could not be read back, which would be a fault of the caller
  */
 export async function writeLockFile(root: string, lock: Lock): Promise<boolean> {
-  const text = writeLock(lock);
-  parseLock(text);
-  return writeFileAtomic(join(root, LOCK_FILE), text);
+  return writeFileAtomic(join(root, LOCK_FILE), lockText(lock));
 }
 
 /**

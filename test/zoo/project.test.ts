@@ -7,7 +7,7 @@ import { SecateurError } from '../../src/core/errors.ts';
 import { omsRoot, treeDigest } from '../../src/zoo/digest.ts';
 import { emptyLock } from '../../src/zoo/lock.ts';
 import { withModel, writeLock } from '../../src/zoo/lock-write.ts';
-import { findProject, modelFolder, readProject, writeFileAtomic, writeLockFile } from '../../src/zoo/project.node.ts';
+import { findProject, lockText, modelFolder, readProject, writeFileAtomic, writeLockFile } from '../../src/zoo/project.node.ts';
 import type { LockedFile, LockedModel } from '../../src/zoo/types.ts';
 
 const scratch = (): string => mkdtempSync(join(tmpdir(), 'secateur-zoo-'));
@@ -80,7 +80,7 @@ it('leaves a lock alone that would be the same, and never writes one that could 
   expect(await writeLockFile(root, lock)).toBe(false);
   expect(statSync(join(root, 'models.lock'))).toMatchObject({ ino: before.ino, mtimeMs: before.mtimeMs });
   const broken = withModel(lock, '../a', model);
-  expect(await failure(writeLockFile(root, broken))).toMatch(/^E_NAME models\.lock:4:5: /);
+  expect(await failure(writeLockFile(root, broken))).toMatch(/^E_NAME models\.lock as it would be written:4:5: /);
   expect(readFileSync(join(root, 'models.lock'), 'utf8')).toBe(writeLock(lock));
   expect(readdirSync(root)).toEqual(['models.lock']);
 });
@@ -100,4 +100,11 @@ it('keeps the permissions of a file that it replaces', async () => {
   chmodSync(join(root, 'models.json'), 0o600);
   await writeFileAtomic(join(root, 'models.json'), '{"models": {}}\n');
   expect(statSync(join(root, 'models.json')).mode & 0o777).toBe(0o600);
+});
+
+it('is not written with more files than can be read back', () => {
+  const many = Array.from({ length: 50_001 }, (_, i) => ({ ...files[0], path: `f${i}` }));
+  expect(() => lockText(withModel(emptyLock(), 'a', { ...model, files: many }))).toThrow(
+    'E_LOCK models.lock as it would be written:7:16: "files" has too many entries, expected at most 50000, got 50001.',
+  );
 });

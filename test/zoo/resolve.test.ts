@@ -132,6 +132,16 @@ describe('a model of the hub', () => {
     );
   });
 
+  it('of more files than a lock can hold is refused before anything is fetched', async () => {
+    const many = Array.from({ length: 50_001 }, (_, i) => ({ type: 'file', path: `f${i}`, size: 1, oid: '0'.repeat(40) }));
+    putHub(server, { repo: 'o/n', commit: COMMIT, files });
+    server.on(`/api/models/o/n/tree/${COMMIT}`, (_, response) => response.end(JSON.stringify(many)));
+    expect(await told(() => resolve('hf:o/n'))).toBe(
+      '1 E_SOURCE hf:o/n: more files than a lock can hold, expected at most 50000, got 50001. Try --include for those that are used.',
+    );
+    expect((await resolve('hf:o/n', { include: ['f1'] })).files.length).toBe(1);
+  });
+
   it('is chosen from by globs', async () => {
     putHub(server, { repo: 'o/n', commit: COMMIT, files });
     expect((await resolve('hf:o/n', { include: ['onnx/*.onnx', 'config.json'] })).files.map((f) => f.path)).toEqual([

@@ -9,6 +9,8 @@ import { HUB, nextPage, parseListing, parseRevision } from './hub-listing.ts';
 /** A page of the listing has at most 1000 entries. */
 const PAGE_BYTES = 16 * 2 ** 20;
 const MAX_PAGES = 200;
+/** What so many pages have; a hub that does not heed the limit could fill the memory otherwise. */
+const MAX_LISTED = 200_000;
 
 /**
  * The files of a model at the commit that a branch, tag or commit is now, with the hashes that the hub shows.
@@ -39,7 +41,10 @@ export async function listHub(
     }
     seen.add(next);
     const page: Page = await answerOf(next, o);
-    files.push(...parseListing(page.bytes, page.where, repo, commit));
+    for (const file of parseListing(page.bytes, page.where, repo, commit)) files.push(file);
+    if (files.length > MAX_LISTED) {
+      fail({ code: 'E_ANSWER', where: new URL(api).host, what: 'the model has too many files', expected: `at most ${MAX_LISTED}` });
+    }
     next = nextPage(page.link, page.url);
   }
   return { commit, files, notes };

@@ -4,6 +4,7 @@ import { compareNames } from '../digest.ts';
 import { offline } from '../fetch/http.node.ts';
 import type { FetchOptions } from '../fetch/options.ts';
 import { globMatches } from '../globs.ts';
+import { MAX_FILES } from '../lock.ts';
 import { checkFilePath, checkTwins } from '../paths.ts';
 import type { ResolvedSource, SourceFile } from '../types.ts';
 import { gistEntry, localEntry, remoteEntry } from './caffe.node.ts';
@@ -41,6 +42,17 @@ export async function resolveSource(spec: SourceSpec, o: ResolveOptions): Promis
   if (o.offline === true && !isLocal(spec)) offlineSource(spec);
   const found = await look(spec, requested, o);
   const files = chosen(found.files, o, where);
+  if (files.length > MAX_FILES) {
+    const hint = '--include for those that are used';
+    fail({
+      code: 'E_SOURCE',
+      where,
+      what: 'more files than a lock can hold',
+      expected: `at most ${MAX_FILES}`,
+      got: `${files.length}`,
+      hint,
+    });
+  }
   for (const { path } of files) checkFilePath(path, where);
   checkTwins(
     files.map((file) => file.path),

@@ -277,6 +277,29 @@ describe('what stands in the way is told before anything is changed', () => {
     expect(p.files()).toEqual({ [FOLDER]: 'mine' });
   });
 
+  it('somebody who writes to a file of the model meanwhile', async () => {
+    const p = await project();
+    await p.place(ONE);
+    const path = join(p.root, FOLDER, 'onnx/model.onnx');
+    const write = async (): Promise<void> => writeFileSync(path, 'work of an hour');
+    const told =
+      `E_CHANGED ${path}: was written to while the model was made ready. ` +
+      'Try again when nothing else writes there; nothing was changed.';
+    expect(await message(p.place(TWO, { check: write, previous: filesOf(ONE) }))).toBe(told);
+    expect(p.files()).toEqual(at({ ...ONE, 'onnx/model.onnx': 'work of an hour' }));
+    const files = [...filesOf({ 'config.json': '{}' }), ...filesOf({ 'onnx/model.onnx': 'x' })];
+    const cache: Cache = {
+      ...p.cache,
+      keep: async (from) => {
+        writeFileSync(from, 'more work');
+        return from;
+      },
+    };
+    expect(await message(removeModelFiles(p.root, FOLDER, files, { cache }))).toBe(told);
+    expect(p.files()).toEqual(at({ ...ONE, 'onnx/model.onnx': 'more work' }));
+    expectClean(p.root);
+  });
+
   it('a link in the place of models.lock', async () => {
     const p = await project();
     symlinkSync('/etc/hostname', join(p.root, 'models.lock'));

@@ -68,7 +68,8 @@ export interface Placed {
  * @param projectRoot an existing folder
  * @param folder absolute or relative to the project, and inside of it
  * @throws E_CACHE where a cached file is damaged (it is put aside, so that it is fetched anew); E_INTEGRITY (exit code 3) for any other `from`;
- *   E_LINK (exit code 3) where a link stands in the way; E_PATH; E_DISK. Nothing was changed then, unless the message says so
+ *   E_LINK (exit code 3) where a link stands in the way; E_CHANGED where a file is written to meanwhile; E_PATH; E_DISK. Nothing was changed
+ *   then, unless the message says so
  */
 export async function placeModel(projectRoot: string, folder: string, files: readonly PlacedFile[], o: PlaceOptions): Promise<Placed> {
   const [root, inside] = await locate(projectRoot, folder);
@@ -98,6 +99,7 @@ export async function removeModelFiles(
     );
     const there = files.filter((f) => found.get(f.path)?.digest !== undefined);
     const kept = await keepChanged(target, there, found, files, o.cache);
+    await refuseWritten(target, found);
     const change = { folder: inside, kind: 'remove', ours: there.map((f) => f.path), placed: [], also: alsoOf(o) } as const;
     const id = randomUUID();
     await beginStaging(root, inside, id);
@@ -149,6 +151,7 @@ async function place(root: string, folder: string, files: readonly PlacedFile[],
     const kind = single ? ({ kind: 'file', file: differing[0].path } as const) : ({ kind: 'folder' } as const);
     change = { folder, ...kind, ours, placed, also: alsoOf(o) };
     o.signal?.throwIfAborted();
+    await refuseWritten(target, found);
   } catch (cause) {
     await dropStaging(root, folder, id);
     throw cause;
@@ -190,6 +193,8 @@ interface Found {
   readonly digest?: Sha256;
   /** Something that is no regular file stands there, or in the place of a folder above. */
   readonly odd: boolean;
+  /** Which file it was in which state. */
+  readonly was?: string;
 }
 
 /**
@@ -205,12 +210,21 @@ async function lookAll(
   const found = new Map<string, Found>();
   for (const path of paths) {
     signal?.throwIfAborted();
-    const { size, odd } = await look(target, path);
+    const { size, odd, was } = await look(target, path);
     const known = size === undefined || size === trusted.get(path);
     const digest = known ? undefined : (await hashFile(join(target, path), { signal })).digest;
-    found.set(path, { size, digest, odd });
+    found.set(path, { size, digest, odd, was });
   }
   return found;
+}
+
+/** Hashing and copying can take minutes: throws E_CHANGED where somebody has written to a file since, which would be lost. */
+async function refuseWritten(target: string, found: ReadonlyMap<string, Found>): Promise<void> {
+  for (const [path, { was }] of found) {
+    if ((await look(target, path)).was === was) continue;
+    const hint = 'again when nothing else writes there; nothing was changed';
+    fail({ code: 'E_CHANGED', where: join(target, path), what: 'was written to while the model was made ready', hint });
+  }
 }
 
 async function look(target: string, path: string): Promise<Omit<Found, 'digest'>> {
@@ -222,7 +236,8 @@ async function look(target: string, path: string): Promise<Omit<Found, 'digest'>
       codeOf(cause) === 'ENOTDIR' ? undefined : diskFailure(cause, at, 'cannot be read'),
     );
     if (stat === undefined) return { odd: false };
-    if (i === parts.length) return stat.isFile() ? { size: stat.size, odd: false } : { odd: true };
+    const was = `${stat.ino} ${stat.size} ${stat.mtimeMs}`;
+    if (i === parts.length) return stat.isFile() ? { size: stat.size, odd: false, was } : { odd: true };
     if (!stat.isDirectory()) return { odd: true };
   }
   return { odd: false };

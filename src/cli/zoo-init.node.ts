@@ -50,7 +50,7 @@ export const zooInit = defineCommand({
     return {
       line: `${MANIFEST_FILE} and ${LOCK_FILE} written`,
       tables: [
-        'next:\n  secateur zoo add SOURCE     ./net.onnx, https://..., hf:owner/name, caffe:readme.md\n  secateur zoo audit          what is on this disk already\n  git add models.json models.lock',
+        'next:\n  secateur zoo add SOURCE     ./net.onnx, https://..., hf:owner/name, caffe:readme.md\n  secateur zoo audit          what is on this disk already\n  git add models.json models.lock, and models.sigs models.keys once something is signed',
       ],
       notes: [
         ...(ignored ? [`${lines.join(' and ')} stand in .gitignore now: models come back with \`secateur zoo install\``] : []),

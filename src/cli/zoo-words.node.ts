@@ -7,11 +7,19 @@ import type { Progress } from './progress.node.ts';
 export const SIGNATURE_HONESTY =
   'A verified signature says who published these bytes. It does not say that the model has no backdoor: look into it with `secateur inspect`.';
 
+/** The same where nothing was signed: what a lock is worth. */
+export const LOCK_HONESTY =
+  'A lock and a hash say that the bytes are still the same. They do not say that a model has no backdoor: look into it with `secateur inspect`.';
+
+/** And where nothing is locked: what looking at formats is worth. */
+export const FILE_HONESTY =
+  'The last column is about what loading a file can do. It does not say that a model has no backdoor: look into it with `secateur inspect`.';
+
 /** `1 file`, `3 files`. */
 export const counted = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
 
 /** `sha256:` and as many digits as a person compares. */
-export const shortDigest = (digest: string): string => digest.slice(0, 'sha256:'.length + 16);
+export const shortDigest = (digest: string): string => `${digest.slice(0, 'sha256:'.length + 16)}...`;
 
 /**
  * Who vouches for a model, in a sentence without full stop.
@@ -20,11 +28,17 @@ export const shortDigest = (digest: string): string => digest.slice(0, 'sha256:'
 export function vouched(entry: LockedModel, confirmed: boolean): string {
   if (entry.integrity === 'signed' && !confirmed) return 'models.lock says signed, which nothing here confirms';
   const words: Record<Integrity, () => string> = {
-    'pinned-on-first-use': () => 'pinned on first use: nobody vouched for these bytes',
+    'pinned-on-first-use': () => `pinned on first use: ${deniedBy(entry) ?? 'nobody vouched for these bytes'}`,
     'matched-published-claim': () => `matches ${claimWords(entry)}; nobody signed it`,
     signed: () => `signed by ${entry.signature?.signer}`,
   };
   return words[entry.integrity]();
+}
+
+/** Files that do not have the hash that somebody shows for them, and were taken all the same. */
+function deniedBy({ files }: LockedModel): string | undefined {
+  const denied = files.filter((f) => f.claims.some((c) => !c.matched));
+  return denied.length === 0 ? undefined : `${denied[0].path} does NOT have the hash that its publisher shows`;
 }
 
 function claimWords({ files }: LockedModel): string {

@@ -174,6 +174,16 @@ describe('zoo install, verify, diff, update, remove', () => {
     expect((await zoo('install', '--allow-http', '--allow-refused')).code).toBe(0);
   });
 
+  it('verify says that the publisher shows another hash', async () => {
+    const readme = `---\nname: n\ncaffemodel: net.onnx\ncaffemodel_url: ${server.url}/net.onnx\nsha1: ${'1'.repeat(40)}\n---\n`;
+    mkdirSync(join(root, 'page'));
+    writeFileSync(join(root, 'page/readme.md'), readme);
+    const page = ['add', `caffe:${join(root, 'page/readme.md')}`, '--name', 'page', '--allow-http'];
+    const says = 'pinned on first use: net.onnx does NOT have the hash that its publisher shows';
+    expect((await zoo(...page, '--accept-claim-mismatch')).out).toContain(says);
+    expect((await zoo('verify', 'page')).out).toContain(`page: ok, ${says}`);
+  });
+
   it('verify ends with 3 where a byte differs', async () => {
     expect((await zoo('verify')).out).toBe(
       `1 model as in models.lock, ${GOOD.length} B read\n\nnet: ok, pinned on first use: nobody vouched for these bytes\n`,

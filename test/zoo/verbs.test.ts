@@ -351,7 +351,7 @@ describe('update', () => {
       server.put(`/${name}.onnx`, name === 'a' ? BAD : '\x80\x04cos\nsystem\n(S"true"\ntR.');
     }
     expect((await refusal(updateModels(root, [], options()))).parts.where).toBe('b: b.onnx');
-    expect(notes.at(-1)).toBe('a: was updated before this');
+    expect(notes.at(-1)).toBe(`a: was updated before this (a.onnx: sha256:${sha256(GOOD)} -> sha256:${sha256(BAD)})`);
     rmSync(join(root, 'models'), { recursive: true });
     const fresh = await openCache(join(scratch, `fresh-${count}`));
     expect((await refusal(installModels(root, { ...options(), cache: fresh }))).parts.code).toBe('E_INTEGRITY');
@@ -472,7 +472,7 @@ describe('signatures', () => {
     const lock = lockText();
     rmSync(join(root, 'models.sigs'), { recursive: true });
     expect((await refusal(installModels(root, options()))).message).toContain(
-      'Try `secateur zoo update net`, or the file as it was committed.',
+      'Try the file as it was committed, or `secateur zoo update net`.',
     );
     await updateModels(root, ['net'], options());
     expect([(await verifyModels(root)).ok, lockText()]).toEqual([true, lock]);

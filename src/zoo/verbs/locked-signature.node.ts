@@ -75,7 +75,7 @@ async function readBundle(root: string, name: string, path: string): Promise<Uin
     return await readFile(join(root, path));
   } catch (cause) {
     const got = (cause as NodeJS.ErrnoException).code;
-    const hint = `\`secateur zoo update ${name}\`, or the file as it was committed`;
+    const hint = `the file as it was committed, or \`secateur zoo update ${name}\``;
     return fail({ code: 'E_INTEGRITY', where: `${name}: ${path}`, what: 'the signature cannot be read', got, hint, exitCode: 3, cause });
   }
 }

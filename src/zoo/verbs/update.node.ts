@@ -79,12 +79,18 @@ export async function updateModels(root: string, names: readonly string[], o: Up
       }
       changes.push(change);
     };
-    const done = (): string[] => changes.filter((c) => c.changed).map((c) => `${c.name}: was updated before this`);
+    const done = (): string[] => changes.filter((c) => c.changed).map(doneText);
     await tellingBefore(o, done, async () => {
       for (const name of names.length > 0 ? chosen(project, names) : updatable(project, o)) await one(name);
     });
     return { changes };
   });
+}
+
+/** What is in the lock now, although the command failed. */
+function doneText({ name, files }: ModelChange): string {
+  const texts = files.map(({ path, before, after }) => `${path}: ${before?.digest ?? 'not there'} -> ${after?.digest ?? 'not there'}`);
+  return `${name}: was updated before this${texts.length === 0 ? '' : ` (${texts.join(', ')})`}`;
 }
 
 /** Without names: what is in both files; the rest is told. */

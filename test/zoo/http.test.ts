@@ -4,10 +4,13 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { credentialsFor, gitHubAddress, hubAddress, mirrored } from '../../src/zoo/fetch/agent.node.ts';
+import { Arriving } from '../../src/zoo/fetch/arriving.node.ts';
 import { type FileOptions, fetchFile } from '../../src/zoo/fetch/download.node.ts';
 import { fetchBytes } from '../../src/zoo/fetch/http.node.ts';
+import { Hiccup, networkError } from '../../src/zoo/fetch/trouble.node.ts';
 import { openCache } from '../../src/zoo/store/cache.node.ts';
 import { certificates, startServer, type TestServer } from './server.ts';
 import { told } from './told.ts';
@@ -281,4 +284,18 @@ describe('a file through a mirror with TLS and redirects', () => {
     ]);
     await cdn.close();
   });
+});
+
+it('a body that ends without a word is a connection that broke, of which what came is kept', async () => {
+  const body = new Readable({ read: () => undefined });
+  const arriving = new Arriving(body);
+  body.push('came');
+  setImmediate(() => body.destroy());
+  const came: string[] = [];
+  const read = async (): Promise<void> => {
+    for await (const piece of arriving.pieces()) came.push(Buffer.from(piece).toString());
+  };
+  const broke = await read().catch((error: unknown) => networkError(error, new URL('https://host/x'), {}));
+  expect(broke).toBeInstanceOf(Hiccup);
+  expect(came).toEqual(['came']);
 });

@@ -25,7 +25,7 @@ export class Arriving {
     });
     body.once('end', () => this.#finish());
     body.on('error', (error) => this.#finish(error));
-    body.once('close', () => this.#finish(new Error('the body was closed before its end')));
+    body.once('close', () => this.#finish(Object.assign(new Error('the body was closed before its end'), { code: 'UND_ERR_SOCKET' })));
   }
 
   #finish(error?: unknown): void {

@@ -61,6 +61,24 @@ function hdf5(messages: Uint8Array): Uint8Array {
   return header;
 }
 
+/** Attributes of which each is the last text of the same heap. */
+function heapOfTexts(attributes: number, texts: number): Uint8Array {
+  const length = attributes * 64;
+  const heap = joinBytes([
+    latin('GCOL'),
+    u32(1),
+    u64(16 + texts * 24),
+    ...Array.from({ length: texts }, (_, i) => joinBytes([u16(i + 1, 0), u32(0), u64(1, 120)])),
+  ]);
+  const attribute = (i: number): Uint8Array =>
+    joinBytes([
+      ...[u16(0x0c, 56, 0, 0), u16(1, 8, 16, 8), latin(`${String(i).padStart(6, '0')}\0\0`)],
+      ...[Uint8Array.of(0x19, 1, 0, 0), u32(16), Uint8Array.of(0x13, 0, 0, 0), u32(1), Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)],
+      ...[u32(1), u64(112 + length), u32(texts)],
+    ]);
+  return joinBytes([hdf5(joinBytes(Array.from({ length: attributes }, (_, i) => attribute(i)))), heap]);
+}
+
 /** Name -> how to make it. */
 export const LINT_BOMBS: Readonly<Record<string, () => Uint8Array>> = {
   'pickle of lists that stay on the stack': () => pickle(']'),
@@ -103,6 +121,11 @@ export const LINT_BOMBS: Readonly<Record<string, () => Uint8Array>> = {
       Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`${i}.pt`, zip({ 'data.pkl': pickle('N0').subarray(0, 150_000) }, 0)])),
       0,
     ),
+  'zip of zips of zeros': () => {
+    const inner = zip({ x: new Uint8Array(15_900_000) }, 9);
+    return zip(Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`${i}.zip`, inner])), 0);
+  },
+  'hdf5 of attributes far behind in a heap': () => heapOfTexts(40_000, 60_000),
   'gguf of texts': () =>
     joinBytes([latin('GGUF'), u32(3), u64(0, 1, 1), latin('a'), u32(9, 8), u64(1_200_000), repeated(u64(0), 9_600_000)]),
   'gguf of lists': () =>

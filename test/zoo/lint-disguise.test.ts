@@ -1,4 +1,5 @@
 /** Files of one format that another loader runs as a pickle: each was built and really ran its call in Python, or crashed it. */
+import { gzipSync, zlibSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { joinBytes } from '../../src/core/bytes.ts';
 import { bytesSource } from '../../src/data/zip.ts';
@@ -132,5 +133,56 @@ describe('element types of NumPy', () => {
     const again = `j${String.fromCharCode(...new Uint8Array(u32(210_000)))}`;
     const arrays = `${name('numpy')}${name('float64')}\u0093${again}\u008c\u0007float32\u0093`;
     expect(said(`\u0080\u0004(${words}${arrays}t.`)).toEqual(['pickle']);
+  });
+});
+
+describe('archives of another kind', () => {
+  const member = (name: string, data: string, ustar = true): Uint8Array => {
+    const block = new Uint8Array(512 + Math.ceil(data.length / 512) * 512);
+    block.set(latin(name), 0);
+    block.set(latin(data.length.toString(8).padStart(11, '0')), 124);
+    if (ustar) block.set(latin('ustar\u000000'), 257);
+    block.set(latin(' '.repeat(8)), 148);
+    const sum = block.subarray(0, 512).reduce((n, b) => n + b, 0);
+    block.set(latin(`${sum.toString(8).padStart(6, '0')}\u0000 `), 148);
+    block.set(latin(data), 512);
+    return block;
+  };
+  const old = (ustar: boolean): Uint8Array[] =>
+    ['sys_info', 'storages', 'tensors', 'pickle'].map((name) => member(name, name === 'pickle' ? EVIL : 'K\u0000.', ustar));
+  const TORCH =
+    'refused torch-tar: a PyTorch checkpoint of before 2017 in a tar archive, of several pickles that are no longer looked through';
+
+  it('an old PyTorch checkpoint, by its mark and by its checksum alone', () => {
+    for (const ustar of [true, false]) {
+      const found = said(joinBytes([...old(ustar), new Uint8Array(1024)]));
+      expect(found).toContain(TORCH);
+      expect(found).toContain(
+        `${'refused pickle-global: "pickle": imports and calls "os.system"'}, which is not on the list of what data need`,
+      );
+    }
+  });
+
+  it('one that begins like a picture, by the name of its first member', () => {
+    const found = said(joinBytes([member('GIF89a', ''), ...old(true)]));
+    expect(found[0]).toBe('other');
+    expect(found).toContain('refused polyglot: is also a tar archive, which old PyTorch checkpoints are');
+    expect(found).toContain(TORCH);
+  });
+
+  it('pickles in gzip and zlib, and names that say so for what is not looked into', () => {
+    for (const packed of [gzipSync(latin(EVIL), { mtime: 0 }), zlibSync(latin(EVIL))])
+      expect(said(packed)).toEqual([
+        'unknown',
+        'refused packed-pickle: a compressed pickle, which some loaders unpack and run',
+        'flagged packed: compressed as a whole, and not looked into',
+      ]);
+    expect(said(gzipSync(latin('a text'), { mtime: 0 }))).toEqual([
+      'unknown',
+      'flagged packed: compressed as a whole, and not looked into',
+    ]);
+    expect(said('BZh91AY&SY', 'weights.pkl.bz2')[1]).toBe(
+      'refused extension: named .pkl, which is compressed; its loader unpacks it and runs the pickle inside',
+    );
   });
 });

@@ -285,6 +285,6 @@ describe('texts, programs and names', () => {
 describe('files made to take long', () => {
   it.each(Object.keys(LINT_BOMBS).filter((name) => /zip of entries|in zip|tuples in tuples|hdf5|not closed/.test(name)))('%s', (name) => {
     const { kind, findings } = lintBytes(bytesSource(LINT_BOMBS[name]()), 'file');
-    expect(kind === 'pickle' || findings.length > 0).toBe(true);
+    expect(kind === 'pickle' || kind === 'hdf5' || findings.length > 0).toBe(true);
   });
 });

@@ -23,7 +23,7 @@ const KNOWN_FLAGS = 0x0008 | 0x0800 | 0x0006;
 /** Bytes of which the checksums are computed; what lies beyond is only read where it is looked into. */
 const CHECKED = 16_000_000;
 /** Bytes that are unpacked of all entries together, beside twice the size of the file. */
-const INFLATED = 64_000_000;
+const INFLATED = 40_000_000;
 
 export interface ArchiveEntry {
   readonly name: string;
@@ -106,7 +106,7 @@ export interface Archive {
 }
 
 /** An archive by its directory; undefined where there is none to go by. What is wrong or odd goes to the findings. */
-export function readArchive(source: ByteSource, findings: Findings): Archive | undefined {
+export function readArchive(source: ByteSource, findings: Findings, budget: Budget): Archive | undefined {
   const end = findEnd(source);
   const bad = (says: string): undefined => {
     findings.refuse('zip-broken', says);
@@ -131,7 +131,6 @@ export function readArchive(source: ByteSource, findings: Findings): Archive | u
     findings.refuse('zip-bomb', `unpacks to ${unpacked} bytes from ${packed}, more than ${MAX_RATIO} for each`);
   }
   const files = entries.filter((e) => !e.name.endsWith('/'));
-  const budget: Budget = { bytes: INFLATED + 2 * source.size };
   const opened = files.map((entry) => openable(source, entry, findings, budget));
   if (!readable) return { entries: opened, readable };
   let checked = 0;
@@ -143,10 +142,11 @@ export function readArchive(source: ByteSource, findings: Findings): Archive | u
   return { entries: opened, readable };
 }
 
-/** Bytes that may still come out of deflated ones. */
-interface Budget {
+/** Bytes that may still come out of deflated ones, of a file and all archives within it together. */
+export interface Budget {
   bytes: number;
 }
+export const budgetFor = (source: ByteSource): Budget => ({ bytes: INFLATED + 2 * source.size });
 
 interface Place {
   readonly offset: number;
@@ -359,7 +359,8 @@ function openable(source: ByteSource, entry: Entry, findings: Findings, budget: 
     if (!here) return undefined;
     const bytes = stored ? undefined : inflated(source, data, entry.packed, entry.size + 1, budget);
     if (!stored && bytes?.length !== entry.size) {
-      findings.refuse('zip-broken', `entry ${quoted(entry.name)} does not unpack to the ${entry.size} bytes that it says`);
+      if (budget.bytes < 0) findings.refuse('zip-bomb', 'unpacks to more bytes, with all that is in it, than are looked through');
+      else findings.refuse('zip-broken', `entry ${quoted(entry.name)} does not unpack to the ${entry.size} bytes that it says`);
       return undefined;
     }
     const content: ByteSource =
@@ -404,6 +405,7 @@ const PIECE = 512;
 
 /** At most `longest` bytes of what deflated bytes unpack to; undefined where they are damaged, or the budget is used up. */
 function inflated(source: ByteSource, at: number, packed: number, longest: number, budget: Budget): Uint8Array | undefined {
+  if (budget.bytes < 0) return undefined;
   const out = new Uint8Array(longest);
   let length = 0;
   const inflate = new Inflate((chunk) => {

@@ -58,7 +58,9 @@ const WORDS: Readonly<Record<FormatKind, string>> = {
 };
 
 export function checkExtension(name: string, kind: FormatKind, detected: Detected, findings: Findings): void {
-  const extension = /\.([A-Za-z0-9]+)$/.exec(name)?.[1].toLowerCase() ?? '';
+  // weights.pkl.gz is unpacked, then unpickled
+  const plain = detected === 'packed' ? name.replace(/\.(gz|bz2|xz|lzma|zst|lz4|z|zlib|tar)$/i, '') : name;
+  const extension = /\.([A-Za-z0-9]+)$/.exec(plain)?.[1].toLowerCase() ?? '';
   const expected = Object.hasOwn(EXPECTED, extension) ? EXPECTED[extension] : undefined;
   if (UNPICKLED.has(extension) && (kind === 'unknown' || kind === 'other')) {
     const says =

@@ -11,7 +11,7 @@ const CONFIGS = ['model_config', 'training_config'];
 
 export function lintHdf5(source: ByteSource, findings: Findings): FormatKind {
   const start = hdf5Start(source) ?? 0;
-  const texts = findings.attempt('hdf5', () => rootTexts(source, start));
+  const texts = findings.attempt('hdf5', () => rootTexts(source, start, CONFIGS));
   if (texts === undefined) return 'hdf5';
   for (const name of CONFIGS) {
     if (!texts.has(name)) continue;

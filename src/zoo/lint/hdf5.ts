@@ -22,9 +22,9 @@ const ATTRIBUTE_INFO = 0x15;
 
 const wrong = (what: string, expected?: string, got?: string): never => fail({ where: 'hdf5', what, expected, got });
 
-/** The attributes of the root group that are single texts; those of other types are there with undefined. */
-export function rootTexts(source: ByteSource, start: number): Map<string, string | undefined> {
-  return new Reader(source, start).attributes();
+/** The attributes of the root group that are single texts; those of other types, or not wanted, are there with undefined. */
+export function rootTexts(source: ByteSource, start: number, wanted: readonly string[]): Map<string, string | undefined> {
+  return new Reader(source, start, wanted).attributes();
 }
 
 class Reader {
@@ -35,8 +35,10 @@ class Reader {
   #address = 8;
   #length = 8;
   readonly #start: number;
+  readonly #wanted: readonly string[];
 
-  constructor(source: ByteSource, start: number) {
+  constructor(source: ByteSource, start: number, wanted: readonly string[]) {
+    this.#wanted = wanted;
     this.#source = source;
     this.#start = start;
   }
@@ -156,7 +158,7 @@ class Reader {
     const shared = version > 1 && (view.getUint8(1) & 3) !== 0;
     if (shared) wrong('an attribute whose type is shared with another object is not looked at', undefined, name);
     const single = view.getUint8(spaceAt + 1) === 0;
-    return { name, text: single ? this.#text(view, typeAt, dataAt) : undefined };
+    return { name, text: single && this.#wanted.includes(name) ? this.#text(view, typeAt, dataAt) : undefined };
   }
 
   /** A single value as text; undefined for other types. */

@@ -6,7 +6,7 @@ import { SecateurError } from '../../core/errors.ts';
 import type { ByteSource } from '../../data/zip.ts';
 import { checkModelBytes } from '../../onnx/sniff.ts';
 import type { FormatKind, LintReport } from '../types.ts';
-import { endsAsZip } from './archive.ts';
+import { type Budget, budgetFor, endsAsZip } from './archive.ts';
 import { lintCaffemodel } from './caffe-model.ts';
 import { LONGEST_PROTOTXT, lintPrototxt } from './caffe-text.ts';
 import { type Detected, detect } from './detect.ts';
@@ -17,10 +17,12 @@ import { lintHdf5 } from './hdf5-lint.ts';
 import { hdf5Start } from './hdf5-start.ts';
 import { lintNpy } from './npy.ts';
 import { type ExternalCheck, lintOnnx } from './onnx.ts';
+import { holdsPickle } from './packed.ts';
 import { beginsBarePickle, lintPickle } from './pickle.ts';
 import { lintText, textStart } from './plain.ts';
 import { lintSafetensors } from './safetensors.ts';
 import { lintGraphText, lintKerasMetadata, lintSavedModel } from './saved-model.ts';
+import { isTar, lintTar } from './tar.ts';
 import { lintZip } from './zip-kinds.ts';
 
 /** Version of the rules, which stands in the lock beside each verdict: year and month. */
@@ -34,6 +36,8 @@ export interface LintContext {
   readonly external?: ExternalCheck;
   /** The file belongs to a model of another file, which says what it is: raw weights of ONNX or TensorFlow. */
   readonly part?: FormatKind;
+  /** What an archive around it leaves to be unpacked. */
+  readonly budget?: Budget;
 }
 
 /**
@@ -49,6 +53,11 @@ function lintAt(source: ByteSource, name: string, nesting: number, context: Lint
   const detected = byName(name, detect(source));
   const kind = lintDetected(detected, source, name, nesting, context, findings);
   polyglot(source, detected, findings);
+  if (detected !== 'zip' && detected !== 'pickle' && isTar(source)) {
+    if (MARKED.has(detected)) findings.refuse('polyglot', 'is also a tar archive, which old PyTorch checkpoints are');
+    const budget = context.budget ?? budgetFor(source);
+    lintTar(source, findings, nesting, (inner, entry, depth) => lintAt(inner, entry, depth, { budget }));
+  }
   if (context.part !== undefined && harmless(kind, findings)) return new Findings().report(context.part);
   // names within archives are the archive's own affair
   if (nesting === 0) checkExtension(name, kind, detected, findings);
@@ -73,8 +82,10 @@ function lintDetected(
   findings: Findings,
 ): FormatKind {
   switch (detected) {
-    case 'zip':
-      return lintZip(source, findings, nesting, (inner, entry, depth) => lintAt(inner, entry, depth, {}));
+    case 'zip': {
+      const budget = context.budget ?? budgetFor(source);
+      return lintZip(source, findings, nesting, budget, (inner, entry, depth) => lintAt(inner, entry, depth, { budget }));
+    }
     case 'pickle':
       lintPickle(source, findings);
       return 'pickle';
@@ -112,6 +123,7 @@ function lintDetected(
       findings.refuse('native-code', 'a program or library for the machine');
       return 'unknown';
     case 'packed':
+      if (holdsPickle(source)) findings.refuse('packed-pickle', 'a compressed pickle, which some loaders unpack and run');
       findings.flag('packed', 'compressed as a whole, and not looked into');
       return 'unknown';
     case 'other':

@@ -1,7 +1,7 @@
 /** What a zip archive is by its entries, and what of it would be loaded: PyTorch, TorchScript, TorchServe, NumPy, Keras. */
 import type { ByteSource } from '../../data/zip.ts';
 import type { FormatKind, LintReport } from '../types.ts';
-import { type ArchiveEntry, readArchive } from './archive.ts';
+import { type ArchiveEntry, type Budget, readArchive } from './archive.ts';
 import { Findings, quoted } from './findings.ts';
 import { lintKerasConfig } from './keras.ts';
 import { hasNpyMark, lintNpy } from './npy.ts';
@@ -22,12 +22,12 @@ export type LintWithin = (source: ByteSource, name: string, nesting: number) => 
 /** An entry may be as large as memory for it is to be had: in proportion to the file. */
 const largest = (source: ByteSource): number => Math.max(LARGEST, 2 * source.size);
 
-export function lintZip(source: ByteSource, findings: Findings, nesting: number, lint: LintWithin): FormatKind {
+export function lintZip(source: ByteSource, findings: Findings, nesting: number, budget: Budget, lint: LintWithin): FormatKind {
   if (nesting > MAX_NESTING) {
     findings.refuse('zip-nesting', `archives within archives, more than ${MAX_NESTING} deep`);
     return 'unknown';
   }
-  const archive = readArchive(source, findings);
+  const archive = readArchive(source, findings, budget);
   if (archive === undefined) return 'unknown';
   const entries = archive.readable ? archive.entries : [];
   const names = archive.entries.map((e) => e.name);

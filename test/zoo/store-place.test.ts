@@ -304,7 +304,7 @@ describe('what stands in the way is told before anything is changed', () => {
     const p = await project();
     symlinkSync('/etc/hostname', join(p.root, 'models.lock'));
     expect(await message(p.place(ONE, { also: () => [{ path: 'models.lock', bytes: 'lock' }] }))).toBe(
-      `E_LINK ${join(p.root, 'models.lock')}: nothing is written through links, expected a file of the project itself, got a symbolic link.`,
+      `E_LINK ${join(p.root, 'models.lock')}: nothing is written through links, expected a file of the project itself, got a symbolic link. Try a real file in its place.`,
     );
     expect(p.files()).toEqual({ 'models.lock': '-> /etc/hostname' });
     expectClean(p.root);

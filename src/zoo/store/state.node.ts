@@ -28,6 +28,11 @@ export async function stateFolder(root: string): Promise<string> {
   }
 }
 
+const HINTS = {
+  'a folder': 'a real folder in its place; a larger disk can be mounted over the folder of all models',
+  'a file': 'a real file in its place',
+} as const;
+
 /** A repository may hold links, and what is written through one lands where its author wanted. */
 export function refuseLink(where: string, got: string, wanted: 'a folder' | 'a file' = 'a folder'): never {
   return fail({
@@ -36,7 +41,7 @@ export function refuseLink(where: string, got: string, wanted: 'a folder' | 'a f
     what: got === 'a symbolic link' ? 'nothing is written through links' : 'something else stands in the way',
     expected: `${wanted} of the project itself`,
     got,
-    hint: wanted === 'a folder' ? 'a real folder in its place; a larger disk can be mounted over the folder of all models' : undefined,
+    hint: HINTS[wanted],
     exitCode: 3,
   });
 }

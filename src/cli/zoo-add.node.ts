@@ -1,4 +1,5 @@
 /** `secateur zoo add`: fetch, hash, look into, lock. */
+import { rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
 import { addModel } from '../zoo/verbs/add.node.ts';
@@ -49,21 +50,29 @@ export const zooAdd = defineCommand({
   async run(context, o) {
     context.progress.step(`fetching ${o.source}`);
     const tell = tellers(context.progress);
-    const root = projectRootOrHere(o, tell.onNote);
-    const { name, entry, lint, folder } = await addModel(root, projectSource(root, o.source), {
-      ...tell,
-      signal: context.signal,
-      name: o.name,
-      include: o.include,
-      sha256: o.sha256 && hashesOf(o.sha256),
-      signature: o.signature === undefined || /^(https?|file):/i.test(o.signature) ? o.signature : projectPath(root, o.signature),
-      signer: await signerOf(root, o),
-      acceptClaimMismatch: o.acceptClaimMismatch,
-      allowRefused: o.allowRefused,
-      offline: o.offline,
-      allowHttp: o.allowHttp,
-      ca: await readCa(o.ca),
+    const begun: string[] = [];
+    const root = projectRootOrHere(o, (text) => begun.push(text));
+    const copies: string[] = [];
+    const adding = async () =>
+      addModel(root, projectSource(root, o.source), {
+        ...tell,
+        signal: context.signal,
+        name: o.name,
+        include: o.include,
+        sha256: o.sha256 && hashesOf(o.sha256),
+        signature: o.signature === undefined || /^(https?|file):/i.test(o.signature) ? o.signature : projectPath(root, o.signature),
+        signer: await signerOf(root, o, (path) => copies.push(path)),
+        acceptClaimMismatch: o.acceptClaimMismatch,
+        allowRefused: o.allowRefused,
+        offline: o.offline,
+        allowHttp: o.allowHttp,
+        ca: await readCa(o.ca),
+      });
+    const { name, entry, lint, folder } = await adding().catch(async (error: unknown) => {
+      for (const path of copies) await rm(path, { force: true });
+      throw error;
     });
+    for (const text of begun) tell.onNote(text);
     const total = entry.files.reduce((sum, f) => sum + f.size, 0);
     return {
       line: `added ${name}: ${counted(entry.files.length, 'file')}, ${size(total)}, ${vouched(entry, true)}`,

@@ -1,4 +1,5 @@
 /** Flags of the verbs that fetch, and paths as typed made into paths of the project. */
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
@@ -49,7 +50,8 @@ export function projectPath(root: string, typed: string): string {
 export function projectSource(root: string, typed: string): string {
   const local = /^(path:|caffe:)?(.*)$/s.exec(typed);
   const [, scheme = '', rest = ''] = local ?? [];
-  if (scheme === '' && !/^(\.\.?(\/|$)|\/)/.test(rest)) return typed;
+  // what names no source, but a file that is there, is meant as such
+  if (scheme === '' && !/^(\.\.?(\/|$)|\/)/.test(rest) && !existsSync(typed)) return typed;
   if (scheme === 'caffe:' && (/^https?:/i.test(rest) || rest.startsWith('gist/'))) return typed;
   if (rest === '') return typed;
   const path = projectPath(root, rest);
@@ -69,9 +71,14 @@ interface Signers {
 /**
  * The rule's signers; undefined where no flag names one. Files outside of the project are copied into it, where they can be committed, so
  * each is read as what it should be first: a private key must not get there.
+ * @param onCopy told of every copy that was made, absolute
  * @throws SecateurError (exit code 2) E_SIG_KEY, E_SIG_AUTHORITY, E_SIG_TRUSTED_ROOT, and where a file cannot be read
  */
-export async function signerOf(root: string, o: Signers): Promise<Pick<PolicyRule, 'keys' | 'authorities' | 'identities'> | undefined> {
+export async function signerOf(
+  root: string,
+  o: Signers,
+  onCopy: (path: string) => void,
+): Promise<Pick<PolicyRule, 'keys' | 'authorities' | 'identities'> | undefined> {
   const { identity, issuer, trustedRoot } = o;
   if ((identity === undefined) !== (issuer === undefined)) {
     const expected = '--identity and --issuer together';
@@ -86,7 +93,7 @@ export async function signerOf(root: string, o: Signers): Promise<Pick<PolicyRul
     checkedFiles(o.authority, (text, where) => readAuthorities([text], () => where)),
     checkedFiles(trustedRoot === undefined ? undefined : [trustedRoot], readTrustedRoot),
   ]);
-  const kept = (files: readonly Typed[]): Promise<string[]> => Promise.all(files.map((file) => keptInProject(root, file)));
+  const kept = (files: readonly Typed[]): Promise<string[]> => Promise.all(files.map((file) => keptInProject(root, file, onCopy)));
   return {
     ...(keys && { keys: await kept(keys) }),
     ...(authorities && { authorities: await kept(authorities) }),
@@ -128,13 +135,14 @@ async function checkedFile(typed: string, check: (text: string, where: string) =
 const KEYS = 'models.keys';
 
 /** The path of a signer's file within the project. Throws SecateurError where another file has that name there. */
-async function keptInProject(root: string, { typed, content }: Typed): Promise<string> {
+async function keptInProject(root: string, { typed, content }: Typed, onCopy: (path: string) => void): Promise<string> {
   const path = projectPath(root, typed);
   if (!isAbsolute(path) && path !== '..' && !path.startsWith('../')) return path;
   const copy = `${KEYS}/${basename(typed)}`;
   await mkdir(join(root, KEYS), { recursive: true });
   try {
     await writeFile(join(root, copy), content, { flag: 'wx' });
+    onCopy(join(root, copy));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
     if ((await readFile(join(root, copy), 'utf8')) !== content) {

@@ -43,8 +43,8 @@ describe('zoo add', () => {
       [
         `added net: 1 file, ${GOOD.length} B, pinned on first use: nobody vouched for these bytes`,
         '',
-        '  file       size  digest                   format  lint  published hashes',
-        `  net.onnx  ${GOOD.length} B  sha256:${sha256(GOOD).slice(0, 16)}  onnx    ok`,
+        '  file       size  digest                      format  lint  published hashes',
+        `  net.onnx  ${GOOD.length} B  sha256:${sha256(GOOD).slice(0, 16)}...  onnx    ok`,
         '',
         join(root, 'models/net'),
         '',
@@ -69,6 +69,28 @@ describe('zoo add', () => {
     expect(errorOf(await add('--sha256', `x.onnx=${sha256(GOOD)}`, '--name', 'other'))).toBe(
       'error: --sha256: names no file of other, expected HEX or net.onnx=HEX, got x.onnx.',
     );
+  });
+
+  it('that fails leaves no copy of a key, and does not say that a project was made', async () => {
+    const key = join(scratch, `k-${count}.pem`);
+    execFileSync('openssl', ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key], { stdio: 'pipe' });
+    execFileSync('openssl', ['pkey', '-in', key, '-pubout', '-out', `${key}.pub`], { stdio: 'pipe' });
+    const { code, err } = await add('--key', `${key}.pub`);
+    expect([code, err.includes('E_POLICY net: a signature is wanted'), err.includes('one is made')]).toEqual([3, true, false]);
+    expect(existsSync(join(root, `models.keys/k-${count}.pem.pub`))).toBe(false);
+  });
+
+  it('a file that is there, as it was typed', async () => {
+    const before = process.cwd();
+    mkdirSync(join(root, 'weights'));
+    writeFileSync(join(root, 'weights/own.onnx'), GOOD);
+    try {
+      process.chdir(root);
+      expect((await zoo('add', 'weights/own.onnx')).code).toBe(0);
+    } finally {
+      process.chdir(before);
+    }
+    expect(JSON.parse(readFileSync(join(root, 'models.json'), 'utf8')).models.own.source).toBe('path:weights/own.onnx');
   });
 
   it('two hashes of one file; a text that names no source', async () => {

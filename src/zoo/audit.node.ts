@@ -1,52 +1,54 @@
 /** `zoo audit`: do the users of these models check hashes? How far each model is vouched for, and what on this disk nobody vouched for. */
-import { lstat } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { lstat, readFile } from 'node:fs/promises';
+import { join, relative, resolve, sep } from 'node:path';
 import { SecateurError } from '../core/errors.ts';
+import { attestedFacts } from './attest/attested-facts.node.ts';
+import { type AuditProblem, type Concern, claims, formats, nobodyVouched, policy, some, source } from './audit-problems.node.ts';
+import type { AttestedFacts } from './bom/facts.ts';
 import { type DiskScan, scanDisk } from './disk-scan.node.ts';
 import { isLoaded } from './integrity.ts';
-import { LINT_RULES } from './lint/lint.ts';
-import { checkPolicy, globMatches } from './policy.ts';
+import { checkPolicy, globMatches, signersFor } from './policy.ts';
 import { modelFolder, type Project } from './project.node.ts';
-import { commitIn } from './sources/commit-in.ts';
-import { isLocal, parseSource } from './sources/spec.ts';
+import { keySigner, readPublicKey } from './signing/keys.node.ts';
+import type { SigningTrust } from './signing/trust.node.ts';
 import { cacheRoot } from './store/cache.node.ts';
 import { hashFile } from './store/hash.node.ts';
+import { openStamps, type Stamps } from './store/stamps.node.ts';
 import { verifyFiles } from './store/verify-files.node.ts';
 import type { Integrity, Lock, LockedModel } from './types.ts';
 import { isFor } from './verbs/install.node.ts';
 import { lintAgain } from './verbs/lint-again.node.ts';
-import { onlyHere } from './verbs/local-source.ts';
 import { verifyLockedSignature } from './verbs/locked-signature.node.ts';
+import { trustOf } from './verbs/signers.node.ts';
 
-/** What `--fail-on` can ask about. */
-export const CONCERNS = ['unverified', 'unsafe', 'unpinned'] as const;
-export type Concern = (typeof CONCERNS)[number];
+export { type AuditProblem, CONCERNS, type Concern } from './audit-problems.node.ts';
 
-export interface AuditProblem {
-  /** Stable name: `pinned-on-first-use`, `http`, `changed`. */
-  readonly rule: string;
-  /** One sentence without full stop. */
-  readonly says: string;
-  /** What can be done, without full stop. */
-  readonly hint?: string;
-  /** What it makes the model; none: a thing to know that only `any` counts. */
-  readonly concerns: readonly Concern[];
-  /** True for what is no fault: not installed here. */
-  readonly info?: boolean;
-}
+/** Problems after which the lock's word on a model counts for nothing: other bytes, or a signature that it tells of and that does not hold. */
+const NOT_AS_LOCKED = new Set(['changed', 'missing', 'signature', 'format-hidden']);
 
 export interface AuditedModel {
   readonly name: string;
   readonly wanted: boolean;
   readonly locked: boolean;
-  /** As it holds now: a signature that does not verify vouches for nothing. Absent where the model is not locked. */
+  /**
+   * Who vouches for the locked bytes, as it holds now. Absent where the model is not locked, or is not what the lock says: other bytes here,
+   * or a signature that does not verify. Where it is not installed, nothing on this disk was compared.
+   */
   readonly integrity?: Integrity;
+  /** False where bytes, signature or format are not what the lock says. */
+  readonly asLocked: boolean;
   /** Who signed, where the signature was verified in this audit. */
   readonly signer?: string;
+  /** Files of the rules that this signer is known by: `models.keys/team.pub`. */
+  readonly signerFiles?: readonly string[];
+  /** Who shows the hashes that matched: `hf-lfs-oid`, `caffe-readme`, `user`; of models that have no more than those. */
+  readonly hashesFrom?: readonly string[];
+  /** What signers of the model's rules attest of these very files, where there is a file of attestations. */
+  readonly attested?: AttestedFacts;
   readonly files: number;
   /** Bytes, as locked. */
   readonly bytes: number;
-  readonly disk: 'not-installed' | 'sizes-agree' | 'bytes-agree' | 'differs';
+  readonly disk: 'not-installed' | 'bytes-agree' | 'differs';
   readonly problems: readonly AuditProblem[];
 }
 
@@ -54,8 +56,8 @@ export interface AuditReport {
   readonly root: string;
   /** Whether there was a models.lock. */
   readonly lockPresent: boolean;
-  /** Whether every byte was hashed. */
-  readonly full: boolean;
+  /** Whether files that look untouched since they were last hashed were believed. */
+  readonly quick: boolean;
   /** In order of name. */
   readonly models: readonly AuditedModel[];
   /** Globs of rules in models.json that fit no model: a slip there is a check that never happens. */
@@ -67,10 +69,13 @@ export interface AuditReport {
 }
 
 export interface AuditOptions {
-  /** Hashes every installed file; otherwise sizes are compared. */
-  readonly full?: boolean;
+  /** Believes files whose size and times are as when `verify` or `install` hashed them; otherwise every byte is hashed. */
+  readonly quick?: boolean;
   readonly signal?: AbortSignal;
-  onProgress?(done: number, total: number | undefined, file: string): void;
+  /** Bytes of a model that were hashed. */
+  onProgress?(done: number, total: number, file: string): void;
+  /** Files besides that were looked at so far, and the one at hand. */
+  onFile?(looked: number, path: string): void;
 }
 
 /**
@@ -81,10 +86,11 @@ export async function audit(project: Project, o: AuditOptions = {}): Promise<Aud
   const { root, manifest, lock, lockPresent } = project;
   const models: AuditedModel[] = [];
   const known = new Set<string>();
+  const stamps = o.quick === true ? await openStamps(root) : undefined;
   for (const name of [...new Set([...manifest.models.keys(), ...lock.models.keys()])].sort()) {
     o.signal?.throwIfAborted();
     const entry = lock.models.get(name);
-    models.push(entry === undefined ? notLocked(name) : await auditModel(project, name, entry, o));
+    models.push(entry === undefined ? notLocked(name) : await auditModel(project, name, entry, o, stamps));
     const folder = modelFolder(project, name);
     for (const file of entry?.files ?? []) known.add(relative(root, join(folder, file.path)).split(sep).join('/'));
   }
@@ -92,13 +98,13 @@ export async function audit(project: Project, o: AuditOptions = {}): Promise<Aud
     known,
     skip: [cacheRoot()],
     signal: o.signal,
-    onFile: (looked, path) => o.onProgress?.(looked, undefined, path),
+    onFile: o.onFile,
   });
   const copies = await copiesIn(root, scan, lock, o.signal);
   const unknown = { ...scan, models: scan.models.filter((f) => !copies.some((copy) => copy.path === f.path)) };
   // where there is nothing yet, no rule can fit
   const idle = manifest.policy.filter(({ match }) => models.length > 0 && !models.some(({ name }) => globMatches(match, name)));
-  return { root, lockPresent, full: o.full === true, models, idleRules: idle.map((rule) => rule.match), unknown, copies };
+  return { root, lockPresent, quick: o.quick === true, models, idleRules: idle.map((rule) => rule.match), unknown, copies };
 }
 
 /** Files that were found and have the digest of a locked one; only those of a locked size are hashed. */
@@ -135,18 +141,24 @@ function notLocked(name: string): AuditedModel {
   const says = 'in models.json but not in models.lock: nothing says which bytes it should have';
   const hint = `secateur zoo install ${name}`;
   const problems: AuditProblem[] = [{ rule: 'not-locked', says, hint, concerns: ['unverified', 'unpinned'] }];
-  return { name, wanted: true, locked: false, files: 0, bytes: 0, disk: 'not-installed', problems };
+  return { name, wanted: true, locked: false, asLocked: true, files: 0, bytes: 0, disk: 'not-installed', problems };
 }
 
-async function auditModel(project: Project, name: string, entry: LockedModel, o: AuditOptions): Promise<AuditedModel> {
-  const wanted = project.manifest.models.get(name);
+async function auditModel(
+  project: Project,
+  name: string,
+  entry: LockedModel,
+  o: AuditOptions,
+  stamps: Stamps | undefined,
+): Promise<AuditedModel> {
+  const { root, manifest } = project;
+  const wanted = manifest.models.get(name);
   const problems: AuditProblem[] = [];
   const signer = await signature(project, name, entry, problems);
-  const integrity = entry.integrity === 'signed' && signer === undefined ? 'pinned-on-first-use' : entry.integrity;
   const denied = entry.files.some((f) => f.claims.some((c) => !c.matched));
-  if (entry.integrity === 'pinned-on-first-use' && !denied) problems.push(nobodyVouched(name, entry));
+  if (entry.integrity === 'pinned-on-first-use' && !denied) problems.push(nobodyVouched(name, entry, root));
   claims(entry, problems);
-  source(project.manifest, name, entry, problems);
+  source(manifest, name, entry, problems);
   formats(entry, problems);
   if (wanted === undefined) {
     const hint = `secateur zoo remove ${name}, or an entry in models.json`;
@@ -155,22 +167,68 @@ async function auditModel(project: Project, name: string, entry: LockedModel, o:
     const says = `models.json asks for ${wanted.source}, which is not what was locked`;
     problems.push({ rule: 'stale', says, hint: `secateur zoo install ${name}`, concerns: ['unpinned'] });
   }
-  const disk = await onDisk(project, name, entry, o, problems);
-  for (const { about, mode, rule, says } of checkPolicy(project.manifest, name, entry)) {
-    const concerns: Concern[] = mode === 'warn' ? [] : [about === 'vouched' ? 'unverified' : 'unsafe'];
-    problems.push({ rule: 'policy', says: `the rule for "${rule.match}"${mode === 'warn' ? ' warns' : ''}: ${says}`, concerns });
+  const { disk, seen } = await onDisk(project, name, entry, o, stamps, problems);
+  for (const finding of checkPolicy(manifest, name, seen)) {
+    const { hint, ...problem } = policy(name, entry, finding, root);
+    // said once is enough
+    problems.push(problems.some((p) => p.hint === hint) ? problem : { ...problem, hint });
   }
+  const asLocked = !problems.some((p) => NOT_AS_LOCKED.has(p.rule));
+  const froms = [...new Set(entry.files.filter(isLoaded).flatMap((f) => f.claims.map((c) => c.from)))].sort();
+  const attested = await attestations(project, name, entry, problems);
   return {
     name,
     wanted: wanted !== undefined,
     locked: true,
-    integrity,
-    ...(signer !== undefined && { signer }),
+    ...(asLocked && { integrity: entry.integrity }),
+    asLocked,
+    ...(signer !== undefined && { signer, signerFiles: await signerFiles(project, name, signer) }),
+    ...(entry.integrity === 'matched-published-claim' && { hashesFrom: froms }),
+    ...(attested && { attested }),
     files: entry.files.length,
     bytes: entry.files.reduce((sum, f) => sum + f.size, 0),
     disk,
     problems,
   };
+}
+
+/** The files by which the rules know a signer; a key has its own, and under several authorities it is not told which one it was. */
+async function signerFiles({ root, manifest }: Project, name: string, signer: string): Promise<string[]> {
+  const sets = signersFor(manifest, name);
+  const found: string[] = [];
+  for (const path of new Set(sets.flatMap((set) => set.keys))) {
+    const text = await readFile(resolve(root, path), 'utf8').catch(() => undefined);
+    if (text !== undefined && isKeyOf(text, path, signer)) found.push(path);
+  }
+  const authorities = new Set(sets.flatMap((set) => set.authorities));
+  return found.length === 0 && authorities.size === 1 ? [...authorities] : found;
+}
+
+function isKeyOf(pem: string, path: string, signer: string): boolean {
+  try {
+    return keySigner(readPublicKey(pem, path)) === signer;
+  } catch (error) {
+    if (error instanceof SecateurError) return false;
+    throw error;
+  }
+}
+
+/** What was attested of the model by the signers of its rules. */
+async function attestations(
+  project: Project,
+  name: string,
+  entry: LockedModel,
+  problems: AuditProblem[],
+): Promise<AttestedFacts | undefined> {
+  try {
+    const trust: SigningTrust[] = [];
+    for (const set of signersFor(project.manifest, name)) trust.push(...(await trustOf(project.root, set)));
+    return await attestedFacts(project.root, name, entry, trust);
+  } catch (error) {
+    if (!(error instanceof SecateurError)) throw error;
+    problems.push({ rule: 'attestations', says: `its attestations cannot be read: ${error.message.replace(/\.$/, '')}`, concerns: [] });
+    return undefined;
+  }
 }
 
 /** Who signed, if the signature holds now. */
@@ -188,6 +246,11 @@ async function signature(project: Project, name: string, entry: LockedModel, pro
     if (verified !== undefined) return verified.signer;
   } catch (error) {
     if (!(error instanceof SecateurError)) throw error;
+    if (error.parts.code === 'E_SIG_HASH' && (await isAbsent(modelFolder(project, name)))) {
+      const says = 'its signature is over other hashes than those of the lock, and the files are not here: not checked';
+      problems.push({ rule: 'signature-unchecked', says, hint: `secateur zoo install ${name}`, concerns: ['unverified'] });
+      return undefined;
+    }
     refused.push(error.message);
   }
   const says = `its signature does not hold: ${refused.join('; ').replace(/\.$/, '')}`;
@@ -195,73 +258,12 @@ async function signature(project: Project, name: string, entry: LockedModel, pro
   return undefined;
 }
 
-function nobodyVouched(name: string, { files, source }: LockedModel): AuditProblem {
-  const bare = files.filter((f) => isLoaded(f) && f.claims.length === 0);
-  const says = `no published hash or signature (${some((bare.length > 0 ? bare : files).map((f) => f.path))})`;
-  const hint = isLocal(parseSource(source))
-    ? 'a signature by whoever made it: secateur zoo sign'
-    : `ask the author to sign; or, with a hash from another channel: secateur zoo remove ${name} && secateur zoo add ${source} --name ${name} --sha256 HEX`;
-  return { rule: 'pinned-on-first-use', says, hint, concerns: ['unverified'] };
-}
+const isAbsent = async (path: string): Promise<boolean> => (await lstat(path).catch(() => undefined)) === undefined;
 
-function claims({ files, integrity }: LockedModel, problems: AuditProblem[]): void {
-  for (const { path, claims: all } of files) {
-    for (const { from, algorithm } of all.filter((c) => !c.matched)) {
-      const says = `${path} does not have the ${algorithm} that ${from} shows, and was taken all the same`;
-      problems.push({ rule: 'claim-mismatch', says, hint: 'ask the publisher which of the two is right', concerns: ['unverified'] });
-    }
-  }
-  if (integrity !== 'matched-published-claim') return;
-  const weak = files.filter((f) => isLoaded(f) && f.claims.every((c) => c.algorithm !== 'sha256'));
-  if (weak.length === 0) return;
-  const kinds = [...new Set(weak.flatMap((f) => f.claims.map((c) => (c.algorithm === 'md5' ? 'MD5' : 'SHA-1'))))].join(' and ');
-  const says = `the published hash is ${kinds} only, for which two files with one hash can be made (${some(weak.map((f) => f.path))})`;
-  problems.push({ rule: 'weak-claim', says, hint: 'ask the publisher for a SHA-256 or a signature', concerns: [] });
-}
-
-function source(manifest: Project['manifest'], name: string, entry: LockedModel, problems: AuditProblem[]): void {
-  const plain = entry.files.filter((f) => f.url?.startsWith('http:'));
-  if (plain.length > 0) {
-    const says = `fetched over http:, where anybody on the way can change it (${some(plain.map((f) => f.path))})`;
-    problems.push({ rule: 'http', says, hint: 'an https: address', concerns: ['unpinned'] });
-  }
-  const spec = parseSource(entry.source);
-  const lacking = onlyHere(spec, manifest);
-  if (lacking !== undefined) {
-    const hint = 'the file in a folder of the project that is committed, or an address';
-    problems.push({ rule: 'local-source', says: lacking, hint, concerns: [] });
-  }
-  if (entry.resolved !== 'unversioned' || isLocal(spec)) return;
-  if (entry.files.every((f) => f.url !== undefined && commitIn(f.url) !== undefined)) return;
-  const says = 'the address can give other bytes tomorrow: then an install on a new machine fails, and only the lock shows it';
-  problems.push({
-    rule: 'unversioned',
-    says,
-    hint: `where the publisher has an address with a commit: that as "source" of ${name} in models.json, then secateur zoo install ${name}`,
-    concerns: ['unpinned'],
-  });
-}
-
-function formats({ files, lintRules }: LockedModel, problems: AuditProblem[]): void {
-  const refused = files.filter((f) => f.lint === 'refused');
-  const flagged = files.filter((f) => f.lint === 'flagged');
-  if (refused.length > 0) {
-    const says = `loading can run code, or the file is malformed: ${some(refused.map((f) => `${f.path} (${f.format})`))}`;
-    problems.push({
-      rule: 'refused-format',
-      says,
-      hint: 'secateur zoo lint says why; a copy as ONNX or safetensors',
-      concerns: ['unsafe'],
-    });
-  }
-  if (flagged.length > 0) {
-    const says = `to be loaded with care: ${some(flagged.map((f) => `${f.path} (${f.format})`))}`;
-    problems.push({ rule: 'flagged-format', says, hint: 'secateur zoo lint says why', concerns: [] });
-  }
-  if (lintRules !== LINT_RULES) {
-    const says = `formats were judged by the rules of ${lintRules}, this program has those of ${LINT_RULES}`;
-    problems.push({ rule: 'old-rules', says, hint: 'secateur zoo update', concerns: [], info: true });
-  }
+interface Seen {
+  readonly disk: AuditedModel['disk'];
+  /** The entry with formats as the files are, where all of them are as locked. */
+  readonly seen: LockedModel;
 }
 
 async function onDisk(
@@ -269,48 +271,39 @@ async function onDisk(
   name: string,
   entry: LockedModel,
   o: AuditOptions,
+  stamps: Stamps | undefined,
   problems: AuditProblem[],
-): Promise<AuditedModel['disk']> {
+): Promise<Seen> {
   const folder = modelFolder(project, name);
   const hint = `secateur zoo verify ${name}; \`secateur zoo install\` puts the locked files back and keeps yours aside`;
   const differs = (rule: string, says: string): void => void problems.push({ rule, says, hint, concerns: ['unverified'] });
-  const there = await lstat(folder).catch(() => undefined);
-  if (there === undefined) {
+  if (await isAbsent(folder)) {
     problems.push({ rule: 'not-installed', says: 'not on this disk', hint: `secateur zoo install ${name}`, concerns: [], info: true });
-    return 'not-installed';
+    return { disk: 'not-installed', seen: entry };
   }
-  const before = problems.length;
-  if (o.full) {
-    const onBytes = (done: number, total: number, path: string): void => o.onProgress?.(done, total, `${name}: ${path}`);
-    const found = await verifyFiles(folder, entry, { fresh: true, signal: o.signal, onBytes });
-    for (const { path, says } of found.changed) differs('changed', `${path} ${says}`);
-    if (found.missing.length > 0) differs('missing', `missing on disk: ${some(found.missing)}`);
-    const disk = problems.length > before ? 'differs' : 'bytes-agree';
-    linkedTo(found.linked, problems);
-    if (disk === 'bytes-agree' && found.linked.length === 0) await lintedAs(folder, entry, problems);
-    return disk;
-  }
-  const missing: string[] = [];
-  const linked: string[] = [];
-  for (const file of entry.files) {
-    const at = await lstat(join(folder, file.path)).catch(() => undefined);
-    if (at === undefined) missing.push(file.path);
-    else if (!at.isFile()) differs('changed', `${file.path} is no regular file on disk`);
-    else if (at.size !== file.size) differs('changed', `${file.path} has ${at.size} bytes, ${file.size} are locked`);
-    else if (at.nlink > 1) linked.push(file.path);
-  }
-  if (missing.length > 0) differs('missing', `missing on disk: ${some(missing)}`);
-  const disk = problems.length > before ? 'differs' : 'sizes-agree';
-  linkedTo(linked, problems);
-  return disk;
+  const onBytes = (done: number, total: number, path: string): void => o.onProgress?.(done, total, `${name}: ${path}`);
+  const found = await verifyFiles(folder, entry, { stamps, fresh: stamps === undefined, signal: o.signal, onBytes });
+  for (const { path, says } of found.changed) differs('changed', `${path} ${says}`);
+  if (found.missing.length > 0) differs('missing', `missing on disk: ${some(found.missing)}`);
+  const disk = found.changed.length + found.missing.length > 0 ? 'differs' : 'bytes-agree';
+  linkedTo(found.linked, problems);
+  const seen = disk === 'bytes-agree' && found.linked.length === 0 ? await lintedAs(folder, entry, problems) : entry;
+  return { disk, seen };
 }
 
 /** What the lock says of formats is only text; whatever it says, the file is what it is. */
-async function lintedAs(folder: string, entry: LockedModel, problems: AuditProblem[]): Promise<void> {
-  for (const { path, says, refused } of (await lintAgain(folder, entry)).differing) {
+async function lintedAs(folder: string, entry: LockedModel, problems: AuditProblem[]): Promise<LockedModel> {
+  const { differing, entry: seen } = await lintAgain(folder, entry);
+  for (const { path, says, refused } of differing) {
     const hint = 'secateur zoo lint says why; models.lock as it was committed';
-    problems.push({ rule: 'format-differs', says: `${path} ${says}`, hint, concerns: refused ? ['unsafe'] : [] });
+    problems.push({
+      rule: refused ? 'format-hidden' : 'format-differs',
+      says: `${path} ${says}`,
+      hint,
+      concerns: refused ? ['unsafe'] : [],
+    });
   }
+  return seen;
 }
 
 /** Hard links: the file can be changed under its other name, and ONNX refuses such external data. */
@@ -318,11 +311,4 @@ function linkedTo(paths: readonly string[], problems: AuditProblem[]): void {
   if (paths.length === 0) return;
   const says = `a second name on this disk leads to the same bytes, through which they can be changed: ${some(paths)}`;
   problems.push({ rule: 'linked', says, hint: 'a copy of the file in place of the link', concerns: [] });
-}
-
-/** Names that a sentence holds. */
-const NAMED = 3;
-
-function some(names: readonly string[]): string {
-  return `${names.slice(0, NAMED).join(', ')}${names.length > NAMED ? ` and ${names.length - NAMED} more` : ''}`;
 }

@@ -107,21 +107,25 @@ describe('what it finds in a lock', () => {
     rmSync(join(root, 'models/bvlc/wrong'), { recursive: true });
     writeFileSync(join(root, 'models/bvlc/weak/n.caffemodel'), 'weightX');
     writeFileSync(join(root, 'models/matched/w.safetensors'), 'short');
-    report = await audit(await readProject(root), { full: true });
+    report = await audit(await readProject(root));
   });
 
   it('says who vouches for each model', () => {
     expect(report.models.map((m) => [m.name, m.integrity])).toEqual([
-      ['bvlc/weak', 'matched-published-claim'],
+      // other bytes on this disk
+      ['bvlc/weak', undefined],
+      // not installed: what the lock says of it
       ['bvlc/wrong', 'pinned-on-first-use'],
       ['care', 'pinned-on-first-use'],
       ['face', 'pinned-on-first-use'],
       ['later', undefined],
-      ['matched', 'matched-published-claim'],
+      ['matched', undefined],
       ['signed', 'signed'],
     ]);
+    expect(report.models.filter((m) => !m.asLocked).map((m) => m.name)).toEqual(['bvlc/weak', 'matched']);
     expect(named(report, 'signed')).toMatchObject({ disk: 'bytes-agree', files: 1, bytes: SAFETENSORS.length, problems: [] });
     expect(named(report, 'signed').signer).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(named(report, 'signed').signerFiles).toEqual(['keys/team.pub']);
   });
 
   it('tells what is wrong with the others, each with what it makes the model', () => {
@@ -172,32 +176,33 @@ describe('what it finds in a lock', () => {
   });
 });
 
-it('looks at formats again where it reads every byte', async () => {
+it('looks at formats again, whatever the lock says of them', async () => {
   const root = madeProject({
     a: { files: { 'x.onnx': Buffer.from('\x80\x04cos\nsystem\n(S"true"\ntR.', 'latin1') } },
     b: { files: { 'b.md': 'text' } },
   });
-  const full = await audit(await readProject(root), { full: true });
-  expect(told(named(full, 'a')).at(-1)).toBe('format-differs: x.onnx is pickle (refused), models.lock says onnx (ok) [unsafe]');
-  expect([failing(full, ['unsafe']), failing(await audit(await readProject(root)), ['unsafe'])]).toEqual([1, 0]);
+  const report = await audit(await readProject(root));
+  expect(told(named(report, 'a')).at(-1)).toBe('format-hidden: x.onnx is pickle (refused), models.lock says onnx (ok) [unsafe]');
+  expect([named(report, 'a').asLocked, named(report, 'b').asLocked, failing(report, ['unsafe'])]).toEqual([false, true, 1]);
 });
 
-it('compares sizes unless it is told to hash, and tells second names either way', async () => {
+it('hashes every byte, believes stamps only where it is told to, and tells second names', async () => {
   const root = madeProject({ a: { files: { 'x.onnx': 'abc', 'sub/y.onnx': 'abc', 'z.onnx': 'abc' } } });
-  const ofA = async (full: boolean): Promise<[string, string[]]> => {
-    const a = named(await audit(await readProject(root), { full }), 'a');
+  const ofA = async (quick: boolean): Promise<[string, string[]]> => {
+    const a = named(await audit(await readProject(root), { quick }), 'a');
     return [a.disk, told(a).filter((text) => !/^(pinned|format-differs)/.test(text))];
   };
   expect([await ofA(false), await ofA(true)]).toEqual([
-    ['sizes-agree', []],
+    ['bytes-agree', []],
     ['bytes-agree', []],
   ]);
+  // one byte, the size as before: found in both ways
   writeFileSync(join(root, 'models/a/x.onnx'), 'abX');
   linkSync(join(root, 'models/a/sub/y.onnx'), join(root, 'outside'));
   const linked = 'linked: a second name on this disk leads to the same bytes, through which they can be changed: sub/y.onnx []';
   const changed = `changed: x.onnx has other bytes: ${digestOf('abX')}, locked is ${digestOf('abc')} [unverified]`;
   expect([await ofA(false), await ofA(true)]).toEqual([
-    ['sizes-agree', [linked]],
+    ['differs', [changed, linked]],
     ['differs', [changed, linked]],
   ]);
   rmSync(join(root, 'models/a/z.onnx'));
@@ -206,7 +211,7 @@ it('compares sizes unless it is told to hash, and tells second names either way'
   rmSync(join(root, 'models/a/sub'), { recursive: true });
   expect((await ofA(false))[1]).toEqual([
     'changed: x.onnx has 4 bytes, 3 are locked [unverified]',
-    'changed: z.onnx is no regular file on disk [unverified]',
+    'changed: z.onnx is a symbolic link [unverified]',
     'missing: missing on disk: sub/y.onnx [unverified]',
   ]);
 });
@@ -238,7 +243,7 @@ describe('signatures', () => {
     const other = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).publicKey.export({ type: 'spki', format: 'pem' });
     writeFileSync(join(root, 'keys/team.pub'), other);
     const wrongKey = named(await audit(await readProject(root)), 'signed');
-    expect([wrongKey.integrity, wrongKey.signer]).toEqual(['pinned-on-first-use', undefined]);
+    expect([wrongKey.integrity, wrongKey.signer, wrongKey.asLocked]).toEqual([undefined, undefined, false]);
     expect(told(wrongKey)).toEqual([
       expect.stringMatching(/^signature: its signature does not hold: E_SIG_[A-Z_]+ signed: .* \[unverified\]$/),
     ]);
@@ -310,20 +315,71 @@ describe('secateur zoo audit', () => {
     const lines = out.trimEnd().split('\n');
     const sum = 2 * SAFETENSORS.length + 'weights'.length + 'other weights'.length + PICKLE.length + 1;
     expect(lines[0].replace(/in \S+ s$/, 'in T s')).toBe(
-      `audited 6 models (6 files, ${sum} B), sizes compared, 5 other files looked at in T s`,
+      `audited 6 models (6 files, ${sum} B), every byte hashed, 5 other files looked at in T s`,
     );
-    expect(out).toContain(`1 model has a verified signature
-  signed  sha256:`);
-    expect(out).toContain(`2 models match a published hash (not authenticated)
-  bvlc/weak, matched
-3 models were never verified by anyone but this lock file
-  bvlc/wrong, care, face
+    expect(out.replace(/sha256:[0-9a-f]{16}/, 'sha256:KEY')).toContain(`
+1 model does not have the hash that its publisher shows
+  bvlc/wrong
+1 model has a verified signature
+  signed  keys/team.pub (sha256:KEY...)
+2 models match a published hash (nobody signed them)
+  bvlc/weak  a hash on its page
+  matched    a hash in the hub's index
+2 models were never verified by anyone but this lock file
+  care, face
 `);
     expect(out).toContain(`1 model file on disk is in no lock file
+  file                size  format  loading it
   ./weights/tmp.onnx  21 B  pickle  refused: `);
     expect(out).toContain('    ask the publisher which of the two is right\n');
     expect(lines.at(-1)).toBe(HONEST);
-    expect(lines.length).toBeLessThan(50);
+    expect(lines.length).toBeLessThan(60);
+  });
+
+  it('puts first, and into no good group, what is not as the lock says', async () => {
+    const root = await project();
+    rmSync(join(root, 'models/bvlc'), { recursive: true });
+    put(root, { 'models/signed/net.safetensors': SAFETENSORS.map((b, i) => (i === SAFETENSORS.length - 1 ? 1 : b)) });
+    rmSync(join(root, 'models/care/saved_model.pb'));
+    const { code, out } = await run('zoo', 'audit', '--project', root, '--fail-on', 'unverified');
+    expect(code).toBe(3);
+    expect(
+      out.replace(/in \S+ s\n/, 'in T s\n').replace(/\(6 files, \d+ B\)/, '(6 files)'),
+    ).toContain(`2 of 6 models NOT what models.lock says (6 files), every byte that is here hashed, 4 other files looked at in T s
+
+2 models are NOT what the lock says
+  care    files missing on this disk
+  signed  other bytes on this disk
+2 models are not installed here: nothing to check
+  bvlc/weak   in the lock: a hash on its page
+  bvlc/wrong  in the lock: nobody vouches for it
+1 model matches a published hash (nobody signed it)
+  matched  a hash in the hub's index
+1 model was never verified by anyone but this lock file
+  face
+`);
+    expect(out).toContain(`signed
+  net.safetensors has other bytes: `);
+  });
+
+  it('does not fail for what is only not installed here', async () => {
+    const digest = digestOf(SAFETENSORS).slice(7);
+    const claims = [{ ...claim(true, 'sha256', digest), from: 'user' }];
+    const root = madeProject({
+      a: {
+        files: { 'w.safetensors': SAFETENSORS },
+        entry: { integrity: 'matched-published-claim', file: { 'w.safetensors': { claims } } },
+      },
+    });
+    const there = await run('zoo', 'audit', '--project', root, '--fail-on', 'unverified');
+    expect(there.out).toContain('1 model matches a hash that one of you gave (nobody signed it)\n  a  a hash given with --sha256\n');
+    rmSync(join(root, 'models'), { recursive: true });
+    const gone = await run('zoo', 'audit', '--project', root, '--fail-on', 'unverified');
+    expect([there.code, gone.code]).toEqual([0, 0]);
+    expect(gone.out).toContain('1 model is not installed here: nothing to check\n  a  in the lock: a hash given with --sha256\n');
+    expect(gone.out.trimEnd().split('\n').at(-1)).toBe(
+      'A lock and a hash say that the bytes are still the same. They do not say that a model has no backdoor: look into it with `secateur inspect`.',
+    );
   });
 
   it('fails where it is told to', async () => {
@@ -336,7 +392,7 @@ describe('secateur zoo audit', () => {
     expect(json.models.find((m: { name: string }) => m.name === 'face').problems[0]).toEqual({
       rule: 'pinned-on-first-use',
       says: 'no published hash or signature (vgg.pt)',
-      hint: 'a signature by whoever made it: secateur zoo sign',
+      hint: 'whoever made it signs it: secateur zoo sign ./somewhere --key MAKER.key; then secateur zoo remove face && secateur zoo add ./somewhere --name face --key MAKER.pub',
       concerns: ['unverified'],
     });
     const slip = madeProject({ a: { files: { 'w.safetensors': SAFETENSORS } } }, [
@@ -355,16 +411,21 @@ describe('secateur zoo audit', () => {
     put(root, { 'a/w.safetensors': SAFETENSORS, 'b.ckpt': PICKLE });
     const { code, out } = await run('zoo', 'audit', '--project', root, '--fail-on', 'unverified');
     expect(code).toBe(3);
-    expect(out.replace(/in \S+ s\n/, 'in T s\n')).toBe(`no models.lock here, so nothing is locked; 2 files looked at in T s
+    expect(
+      out.replace(/in \S+ s\n/, 'in T s\n'),
+    ).toBe(`no models.lock here: nobody vouches for any of the 2 model files below; 2 files looked at in T s
 
 2 model files on disk are locked by nothing
+  file               size  format       loading it
   ./b.ckpt           21 B  pickle       refused: imports and calls "os.system", which is not on the list of what data need
   ./a/w.safetensors  68 B  safetensors  ok
   secateur zoo add ./FILE --name NAME locks one
 
 2 findings of --fail-on unverified
-${HONEST}
+The last column is about what loading a file can do. It does not say that a model has no backdoor: look into it with \`secateur inspect\`.
 `);
+    const empty = await run('zoo', 'audit', '--project', mkdtempSync(join(tmpdir(), 'secateur-bare-')));
+    expect(empty.out).toMatch(/^no models.lock here, and no model files among 0 files looked at in \S+ s\n$/);
   });
 
   it('refuses what is no folder, and a lock that is broken', async () => {

@@ -3,6 +3,7 @@
  * flags. `meta({...})` of a field may say:
  *   description   one line for --help
  *   placeholder   what stands after the flag in --help, `DIR`
+ *   off           for a switch that is on: what its --no-... flag does
  *   positional    the field is an argument, not a flag; arguments come in the schema's order, a list as the last takes all that are left
  * Lists are joined by commas, or their flag is given several times.
  */
@@ -29,6 +30,7 @@ interface Property {
   readonly maxItems?: number;
   readonly anyOf?: readonly Property[];
   readonly placeholder?: string;
+  readonly off?: string;
   readonly positional?: boolean;
 }
 
@@ -51,11 +53,14 @@ function flagType(p: Property): Property {
 /** Adds arguments and flags to a commander command. Values arrive as text; {@link readOptions} makes them what they are. */
 export function addOptions(command: Command, schema: z.ZodObject): void {
   const { properties, required = [] } = inputSchema(schema);
+  const usage: string[] = [];
   for (const [key, given] of Object.entries(properties)) {
     const p = flagType(given);
     if (p.positional) {
       const name = p.placeholder ?? kebab(key).toUpperCase();
-      // never demanded here: a config file may hold it; readOptions complains if nobody does
+      // never demanded by commander: a config file may hold it; readOptions complains if nobody does
+      const shown = p.type === 'array' ? `${name}...` : name;
+      usage.push(required.includes(key) && p.default === undefined ? `<${shown}>` : `[${shown}]`);
       command.addArgument(new Argument(p.type === 'array' ? `[${name}...]` : `[${name}]`, p.description ?? ''));
       continue;
     }
@@ -66,11 +71,13 @@ export function addOptions(command: Command, schema: z.ZodObject): void {
     if (p.enum && p.enum.length > 1) notes.push(`one of ${p.enum.join(', ')}`);
     if (required.includes(key) && p.default === undefined) notes.push('required');
     if (p.default !== undefined && p.type !== 'boolean') notes.push(`default ${String(p.default)}`);
-    const option = new Option(flags, [p.description ?? '', notes.length === 0 ? '' : `(${notes.join('; ')})`].join(' ').trim());
+    const says = p.type === 'boolean' && p.default === true ? p.off : p.description;
+    const option = new Option(flags, [says ?? '', notes.length === 0 ? '' : `(${notes.join('; ')})`].join(' ').trim());
     if (p.type === 'array') option.argParser((value: string, before?: string) => (before === undefined ? value : `${before},${value}`));
     command.addOption(option);
   }
   command.addOption(new Option('--config <FILE>', 'options from a YAML or JSON file; flags win over it'));
+  command.usage(['[options]', ...usage].join(' '));
 }
 
 function placeholderOf(p: Property): string {
@@ -123,6 +130,11 @@ export async function readOptions<S extends z.ZodObject>(
   const issue = result.error.issues[0];
   const key = String(issue.path[0] ?? '');
   const p = properties[key];
+  const { items } = p ?? {};
+  if (items?.enum !== undefined && issue.path.length === 2) {
+    const got = JSON.stringify((merged[key] as unknown[])[issue.path[1] as number]);
+    return fail({ where: origin.get(key) ?? nameOf(key, properties), what: 'not valid', expected: expectation(items), got, exitCode: 2 });
+  }
   const deeper = issue.path.length > 1 ? ` (at ${issue.path.slice(1).join('.')})` : '';
   return fail({
     where: origin.get(key) ?? nameOf(key, properties),
@@ -224,7 +236,7 @@ async function readConfig(path: string, properties: Record<string, Property>): P
 export function configSchema(name: string, schema: z.ZodObject): Record<string, unknown> {
   const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown> & ObjectSchema;
   const properties = Object.fromEntries(
-    Object.entries(json.properties).map(([key, { placeholder: _, positional: __, ...rest }]) => [key, rest]),
+    Object.entries(json.properties).map(([key, { placeholder: _, positional: __, off: ___, ...rest }]) => [key, rest]),
   );
   // nothing is required in a file: flags may give the rest
   const { required: _, ...rest } = json;

@@ -28,7 +28,7 @@ export const zooInit = defineCommand({
       .enum(['lock', 'claim'])
       .default('lock')
       .meta({ description: 'the least that is wanted of every model: to be in the lock, or a published hash that matched' }),
-    gitignore: z.boolean().default(true).meta({ description: 'add the folder to .gitignore' }),
+    gitignore: z.boolean().default(true).meta({ description: 'add the folder to .gitignore', off: 'leave .gitignore as it is' }),
     project: z.string().optional().meta({ description: 'folder to make a project of; default: this one', placeholder: 'DIR' }),
   }),
   async run(_context, o) {

@@ -22,7 +22,7 @@ export const zooLint = defineCommand({
     paths: z
       .array(z.string())
       .default([])
-      .meta({ description: 'files and folders; default: the folder of models of the project', positional: true, placeholder: 'PATH...' }),
+      .meta({ description: 'files and folders; default: the folder of models of the project', positional: true, placeholder: 'PATH' }),
     failOn: z.enum(['flagged', 'refused']).default('refused').meta({ description: 'the verdict from which on the exit code is 3' }),
     ...projectFields,
   }),

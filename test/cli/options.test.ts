@@ -17,10 +17,11 @@ const schema = z.object({
   share: z.number().min(0).max(1).optional(),
   mode: z.enum(['add', 'replace']).default('add'),
   compact: z.boolean().default(false).meta({ description: 'remove what was cut' }),
-  keep: z.boolean().default(true),
+  keep: z.boolean().default(true).meta({ description: 'keep the layers', off: 'drop the layers' }),
   mean: z.array(z.number()).optional(),
   inputRange: z.array(z.number()).length(2).optional(),
   labels: z.array(z.string()).optional(),
+  failOn: z.array(z.enum(['bad', 'worse'])).optional(),
   schedule: z.string().default('constant').transform(parseSchedule),
   validation: z.union([z.number().positive(), z.literal('all')]).optional(),
   trigger: z.union([z.string(), z.object({ kind: z.string() })]).optional(),
@@ -128,6 +129,7 @@ test.each([
   [['m', '--mode', 'ad'], '--mode: not valid, expected one of add, replace, got "ad".'],
   [['m', '--mean', '1,x'], '--mean: not valid, expected a number, got "x".'],
   [['m', '--input-range', '1'], '--input-range: not valid, expected 2 numbers joined by commas, got [1].'],
+  [['m', '--fail-on', 'bad,bogus'], '--fail-on: not valid, expected one of bad, worse, got "bogus".'],
   [['m', '--schedule', 'steep'], /^--schedule: not a schedule, expected constant, /],
 ])('%j is refused', async (args, message) => {
   await expect(read(args)).rejects.toThrow(message);
@@ -141,6 +143,22 @@ test('the JSON Schema has descriptions, types and defaults, demands nothing and 
   expect(json.properties.batchSize).toMatchObject({ type: 'integer', minimum: 1, default: 128, description: 'images a step' });
   expect(json.properties.model).toEqual({ type: 'string', description: 'ONNX file' });
   expect(json.properties.schedule).toEqual({ type: 'string', default: 'constant' });
+});
+
+test('--help: what must be given stands in angle brackets, and a switch that is on is told by what turns it off', () => {
+  const command = new Command('test');
+  addOptions(command, schema);
+  const help = command.helpInformation();
+  expect(help).toContain('Usage: test [options] <MODEL>\n');
+  expect(help).toMatch(/--no-keep +drop the layers\n/);
+  const lists = new Command('test');
+  addOptions(lists, z.object({ path: z.array(z.string()).default([]).meta({ positional: true, placeholder: 'PATH' }) }));
+  expect(lists.helpInformation()).toContain('Usage: test [options] [PATH...]\n');
+  expect((configSchema('test', schema).properties as Record<string, unknown>).keep).toEqual({
+    type: 'boolean',
+    default: true,
+    description: 'keep the layers',
+  });
 });
 
 describe('lists', () => {

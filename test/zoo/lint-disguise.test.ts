@@ -186,3 +186,10 @@ describe('archives of another kind', () => {
     );
   });
 });
+
+it('a tensor of few bits names how it is to be read', () => {
+  expect(said('\u0080\u0002ctorch\nper_tensor_affine\n.')).toEqual(['pickle']);
+  expect(said('\u0080\u0002ctorch\nload\n.')[1]).toBe(
+    'refused pickle-global: imports "torch.load", which is not on the list of what data need',
+  );
+});

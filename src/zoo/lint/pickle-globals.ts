@@ -16,6 +16,8 @@ const STORAGES = [
   .split(' ')
   .map((name) => `${name}Storage`)
   .join(' ');
+/** How numbers of few bits are to be read: values, not functions. */
+const SCHEMES = 'per_tensor_affine per_tensor_symmetric per_channel_affine per_channel_symmetric per_channel_affine_float_qparams';
 const ARRAY = '_reconstruct scalar _frombuffer';
 
 /** Module -> names. */
@@ -36,7 +38,7 @@ const ALLOWED: ReadonlyMap<string, ReadonlySet<string>> = new Map(
     'numpy.core.numeric': '_frombuffer',
     'numpy._core.numeric': '_frombuffer',
     'numpy.dtypes': 'Float32DType Float64DType Int64DType Int32DType BoolDType UInt8DType Float16DType Int8DType Int16DType',
-    torch: `Size device Tensor ${DTYPES} ${STORAGES} strided sparse_coo`,
+    torch: `Size device Tensor ${DTYPES} ${STORAGES} strided sparse_coo ${SCHEMES}`,
     'torch.storage': 'UntypedStorage TypedStorage _UntypedStorage _TypedStorage',
     'torch.cuda': STORAGES,
     'torch._utils':

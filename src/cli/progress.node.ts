@@ -30,6 +30,8 @@ export class Progress {
   constructor(sink: ProgressSink, now: () => number = () => performance.now()) {
     this.#sink = sink;
     this.#now = now;
+    // what takes less than half a minute leaves no line in a file, with a step before it or without
+    if (!sink.isTTY) this.#last = now();
   }
 
   /** A line that stays. What is given to this class may hold names out of a file, so all of it is made fit for a terminal. */

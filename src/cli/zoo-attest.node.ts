@@ -23,7 +23,7 @@ const HONESTY =
 export const zooAttest = defineCommand({
   name: 'zoo attest',
   description:
-    'Makes an in-toto statement (Test Result v0.1) out of the result.json of a run: over every file of the model and over all of them together. It passed where --min-clean and --max-attack held, failed where one did not, and is a warning where nothing was demanded. A result that is not about these bytes is refused; the command line of the run is repeated in the statement, the name of the machine is not. With --key it is signed (DSSE) and appended to models.sigs/NAME.attestations.jsonl, or for a folder or file to the one beside it; without, the statement is printed, to be signed elsewhere. With --verify: lists and checks what is there.',
+    'Makes an in-toto statement (Test Result v0.1) out of the result.json of a run: over every file of the model and over all of them together. It passed where the bounds of the run held (--min-clean and --max-attack of `secateur evaluate`), failed where one did not, and is a warning where nothing was demanded. A result that is not about these bytes is refused; the command line of the run is repeated in the statement, the name of the machine is not. With --key it is signed (DSSE) and appended to models.sigs/NAME.attestations.jsonl, or for a folder or file to the one beside it; without, the statement is printed, to be signed elsewhere. With --verify: lists and checks what is there.',
   examples: [
     ['secateur zoo attest resnet50 --result runs/evaluate-1 --key me.pem', 'signs what evaluate found'],
     ['secateur zoo attest resnet50 --verify --key auditor.pub --require-passed', 'exit code 3 unless that auditor says it passed'],

@@ -54,7 +54,7 @@ export const zooSbom = defineCommand({
     for (const path of o.attestedBy ?? []) trust.push({ method: 'key', publicKey: await keyText(path) });
     for (const [name, model] of models) {
       context.signal.throwIfAborted();
-      context.progress.step(name);
+      context.progress.step(`reading ${name}`);
       const found = collectFacts({ name, folder: modelFolder(project, name), model });
       for (const note of found.notes) context.progress.line(`note: ${note}`);
       const attested = await attestedFacts(root, name, model, trust);

@@ -31,7 +31,7 @@ export const zooVerify = defineCommand({
     return {
       line: ok
         ? `${counted(models.length, 'model')} as in models.lock, ${read}`
-        : `${bad.length} of ${counted(models.length, 'model')} NOT as they should be, ${read}`,
+        : `NOT ok: ${bad.length} of ${counted(models.length, 'model')}, ${read}`,
       tables: models.map((m) => lines(m).join('\n')),
       notes: models.some((m) => m.signature !== undefined) ? [SIGNATURE_HONESTY] : [],
       json: { ok, bytes, models: models.map(jsonOf) },
@@ -42,7 +42,10 @@ export const zooVerify = defineCommand({
 
 function lines(m: VerifiedModel): string[] {
   if (m.entry === undefined) return [`${m.name}: in models.json but not in models.lock (secateur zoo install)`];
-  const out = [`${m.name}: ${m.ok ? 'ok' : 'NOT ok'}, ${vouched(m.entry, m.signature !== undefined)}`];
+  const asLocked = m.files?.changed.length === 0 && m.files.missing.length === 0;
+  const isStranger = m.signatureError?.parts.code === 'E_SIG_SIGNER' || m.signatureError?.parts.code === 'E_SIG_HINT';
+  const who = isStranger ? 'signed by nobody whom you named' : vouched(m.entry, m.signature !== undefined);
+  const out = [`${m.name}: ${m.ok ? 'ok' : 'NOT ok'}, ${asLocked ? who : `not what was locked (that: ${who})`}`];
   if (m.stale !== undefined) out.push(`  stale    ${m.stale}`);
   for (const c of m.files?.changed ?? []) out.push(`  changed  ${c.path} ${c.says}`);
   for (const path of m.files?.missing ?? []) out.push(`  missing  ${path}`);

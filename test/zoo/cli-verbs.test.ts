@@ -215,9 +215,9 @@ describe('zoo install, verify, diff, update, remove', () => {
     expect(code).toBe(3);
     expect(out).toBe(
       [
-        `1 of 1 model NOT as they should be, ${BAD.length} B read`,
+        `NOT ok: 1 of 1 model, ${BAD.length} B read`,
         '',
-        'net: NOT ok, pinned on first use: nobody vouched for these bytes',
+        'net: NOT ok, not what was locked (that: pinned on first use: nobody vouched for these bytes)',
         `  changed  net.onnx has other bytes: sha256:${sha256(BAD)}, locked is sha256:${sha256(GOOD)}`,
         '',
       ].join('\n'),

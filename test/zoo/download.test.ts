@@ -195,7 +195,7 @@ describe('other bytes than the source says', () => {
     const claims = [{ from: 'user', algorithm: 'sha256', value: sha(OTHER) }] as const;
     const got = await get(fileAt('/net', { claims }));
     expect(await told(() => requireClaims('digits: net.onnx', got, checkClaims(got), { accept: true }))).toBe(
-      `3 E_CLAIM digits: net.onnx: not the file that you (--sha256) speaks of, expected sha256 ${sha(OTHER)}, got sha256 ${sha(BODY)} (300000 bytes) from ${server.url}/net. Try to find out who is right before using the file; nothing was installed.`,
+      `3 E_CLAIM digits: net.onnx: not the file whose hash you gave, expected sha256 ${sha(OTHER)}, got sha256 ${sha(BODY)} (300000 bytes) from ${server.url}/net. Try to find out who is right before using the file; nothing was installed.`,
     );
   });
 });
@@ -224,7 +224,7 @@ describe('a server', () => {
     server.put('/net', BODY);
     server.always('/net', { cut: 0 });
     expect(await told(() => get(fileAt('/net')))).toBe(
-      `1 E_NETWORK ${host()}: the connection was closed before the end (3 attempts), got ${server.url}/net. Try again later; what was downloaded is kept and is gone on from.`,
+      `1 E_NETWORK ${host()}: the connection was closed before the end (3 attempts), got ${server.url}/net. Try again later; what was downloaded is kept, and the next try goes on from there.`,
     );
   });
 
@@ -239,7 +239,7 @@ describe('a server', () => {
     server.put('/net', BODY);
     server.always('/net', { length: 300_100 });
     expect(await told(() => get(fileAt('/net'), { stallMs: 300, retries: 1 }))).toBe(
-      `1 E_NETWORK ${host()}: nothing came for 0.3 s (2 attempts), got ${server.url}/net. Try again later; what was downloaded is kept and is gone on from.`,
+      `1 E_NETWORK ${host()}: nothing came for 0.3 s (2 attempts), got ${server.url}/net. Try again later; what was downloaded is kept, and the next try goes on from there.`,
     );
     expect(notes.at(-1)).toBe('net.onnx: the file has changed since; fetched from the start');
     expect(await cache.find(`sha256:${sha(BODY)}`)).toBeUndefined();
@@ -284,7 +284,7 @@ describe('a server', () => {
   it('that is not there is told as such', async () => {
     await server.close();
     expect(await told(() => get(fileAt('/net'), { retries: 1 }))).toBe(
-      `1 E_NETWORK ${host()}: nobody answers there (connection refused) (2 attempts), got ${server.url}/net. Try again later; what was downloaded is kept and is gone on from.`,
+      `1 E_NETWORK ${host()}: nobody answers there (connection refused) (2 attempts), got ${server.url}/net. Try again later.`,
     );
   });
 });

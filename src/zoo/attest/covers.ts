@@ -120,12 +120,14 @@ export function coverageOf({ subjects }: Pick<StatementFacts, 'subjects'>, files
   if (trees.length > 0) {
     const tree = hexOf(treeDigest(files));
     const whole = trees.some((subject) => subject.dirHash === tree) && common === singles.length;
-    if (whole) return { same: true, whole, says: `all ${files.length} files` };
+    if (whole) return { same: true, whole, says: all(files.length) };
     return { same: false, whole: false, says: `other bytes: ${common} of its ${singles.length} files are here` };
   }
   if (singles.length === 0) return { same: false, whole: false, says: 'no subject has a SHA-256' };
   if (common < singles.length) return { same: false, whole: false, says: `other bytes: ${common} of its ${singles.length} files are here` };
   const distinct = new Set(singles.map((subject) => subject.sha256));
   const whole = distinct.size === here.size;
-  return { same: true, whole, says: whole ? `all ${files.length} files` : `${distinct.size} of ${here.size} files` };
+  return { same: true, whole, says: whole ? all(files.length) : `${distinct.size} of ${here.size} files` };
 }
+
+const all = (files: number): string => (files === 1 ? 'its one file' : `all ${files} files`);

@@ -18,7 +18,6 @@ const WHO: Readonly<Record<string, string>> = {
   'caffe-readme': 'its readme.md',
   'hf-lfs-oid': 'the hub',
   'hf-git-oid': "the hub's repository",
-  user: 'you (--sha256)',
 };
 
 /**
@@ -35,7 +34,7 @@ export function requireClaims(
 ): void {
   for (const { from, algorithm, value, matched } of checked) {
     if (matched) continue;
-    const what = `not the file that ${WHO[from] ?? from} speaks of`;
+    const what = from === 'user' ? 'not the file whose hash you gave' : `not the file that ${WHO[from] ?? from} speaks of`;
     const got = `${algorithm} ${file.hashes[algorithm]} (${file.size} bytes) from ${shown(file.url)}`;
     if (o.accept === true && from !== 'user') {
       o.onNote?.(`${where}: ${what}: ${algorithm} ${value} there, ${file.hashes[algorithm]} here`);

@@ -124,7 +124,7 @@ export async function withRetries<T>(attempt: () => Promise<T>, o: FetchOptions,
     } catch (error) {
       if (!(error instanceof Hiccup)) throw error;
       failures = (progress?.() ?? 0) - before >= PROGRESS ? 1 : failures + 1;
-      if (failures > (o.retries ?? RETRIES) || attempts >= MOST_ATTEMPTS) throw gaveUp(error.told, attempts, progress !== undefined);
+      if (failures > (o.retries ?? RETRIES) || attempts >= MOST_ATTEMPTS) throw gaveUp(error.told, attempts, (progress?.() ?? 0) > 0);
       const wait = error.after ?? (o.backoffMs ?? BACKOFF_MS) * 2 ** (failures - 1);
       o.onNote?.(`${error.told.parts.where}: ${error.told.parts.what}; again in ${seconds(wait)} s`);
       try {
@@ -145,7 +145,7 @@ const gaveUp = ({ parts }: SecateurError, attempts: number, keeps: boolean): Sec
   new SecateurError({
     ...parts,
     what: attempts === 1 ? parts.what : `${parts.what} (${attempts} attempts)`,
-    hint: parts.hint ?? `again later${keeps ? '; what was downloaded is kept and is gone on from' : ''}`,
+    hint: parts.hint ?? `again later${keeps ? '; what was downloaded is kept, and the next try goes on from there' : ''}`,
   });
 
 const seconds = (ms: number): string => `${Math.round(ms / 100) / 10}`;

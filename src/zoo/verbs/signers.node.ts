@@ -72,12 +72,16 @@ async function checkSet(
     code: 'E_SIG_SIGNER',
     where,
     what: `made by none of the signers that the rule for "${set.match}" in models.json names`,
-    expected: `one of ${set.keys.length} keys, ${set.authorities.length} authorities, ${set.identities.length} identities`,
+    expected: namesOf(set),
     got: first instanceof SecateurError ? first.message : undefined,
     hint: 'to ask the publisher which key this is, before it is added to the rule',
     exitCode: 3,
   });
 }
+
+/** `models.keys/team.pub or ci@example.org (https://issuer.example.org)` */
+const namesOf = ({ keys, authorities, identities }: SignerSet): string =>
+  [...keys, ...authorities, ...identities.map((i) => `${i.identity} (${i.issuer})`)].join(' or ');
 
 /**
  * By the digests that are known; where the signature is over other hashes (BLAKE2b, BLAKE3, ranges of files), by the files. Those must have

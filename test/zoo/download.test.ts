@@ -222,7 +222,7 @@ describe('a server', () => {
 
   it('that never gets further is given up, and what came is kept', async () => {
     server.put('/net', BODY);
-    server.always('/net', { cut: 0 });
+    server.always('/net', { cut: 1000 });
     expect(await told(() => get(fileAt('/net')))).toBe(
       `1 E_NETWORK ${host()}: the connection was closed before the end (3 attempts), got ${server.url}/net. Try again later; what was downloaded is kept, and the next try goes on from there.`,
     );

@@ -17,7 +17,10 @@ export const zooUpdate = defineCommand({
   ],
   options: z.object({
     names: z.array(z.string()).optional().meta({ description: 'only these models', positional: true, placeholder: 'NAME' }),
-    allowUnsigned: z.boolean().default(false).meta({ description: 'a signed model may become an unsigned one, or change its signer' }),
+    allowUnsigned: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'a signed model may become an unsigned one or change its signer, and one whose hash you gave may get another' }),
     ...acceptFields,
     ...fetchFields,
     ...projectFields,

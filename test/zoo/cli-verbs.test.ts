@@ -56,7 +56,9 @@ describe('zoo add', () => {
   it('http is asked for', async () => {
     const printed = await zoo('add', `${server.url}/net.onnx`);
     expect(printed.code).not.toBe(0);
-    expect(errorOf(printed)).toMatch(/^error: E_HTTP .*Try .*--allow-http/s);
+    expect(errorOf(printed)).toMatch(/^error: E_HTTP .*Try .*--sha256.*--allow-http/s);
+    const known = await zoo('add', `${server.url}/net.onnx`, '--sha256', sha256(GOOD));
+    expect(known.code).toBe(0);
   });
 
   it('a hash from elsewhere: matching, differing, malformed', async () => {

@@ -75,7 +75,7 @@ describe('a download', () => {
       `1 E_OFFLINE digits: a/net.onnx: this has to be fetched, and nothing may be, got ${server.url}/net?.... Try without --offline once; then it is in the cache.`,
     );
     expect(await told(() => get(fileAt('/net'), { allowHttp: false }))).toBe(
-      `2 E_HTTP ${server.url}/net: http:// is not fetched: whoever sits on the way can change the file, expected https://. Try the same address with https://, or --allow-http if the bytes are checked by other means.`,
+      `2 E_HTTP ${server.url}/net: http:// is not fetched: whoever sits on the way can change the file, expected https://. Try the same address with https://, --sha256 with the hash of the file, or --allow-http if the bytes are checked by other means.`,
     );
     expect(server.requests).toEqual([]);
   });

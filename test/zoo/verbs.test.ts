@@ -220,6 +220,23 @@ describe('install', () => {
     expect(models[0].state).toBe('locked');
   });
 
+  it('http is no risk where the lock has the hash; a path of another machine is told', async () => {
+    rmSync(join(root, 'models'), { recursive: true });
+    const { allowHttp: _, ...rest } = options();
+    await installModels(root, { ...rest, cache: await openCache(join(scratch, `http-${count}`)), frozen: true });
+    expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(GOOD));
+    writeFileSync(join(root, 'here.onnx'), BAD);
+    await addModel(root, 'path:here.onnx', options());
+    rmSync(join(root, 'here.onnx'));
+    rmSync(join(root, 'models'), { recursive: true });
+    const other = await openCache(join(scratch, `elsewhere-${count}`));
+    expect((await refusal(installModels(root, { ...options(), cache: other, frozen: true }))).message).toBe(
+      `E_SOURCE ${join(root, 'here.onnx')}: nothing is there, and models.lock has no other source of here.onnx, ` +
+        'expected the path that was given to `zoo add`, which other machines may not have. ' +
+        'Try the files at that path, or a source that all machines have (an address, a path within the repository).',
+    );
+  });
+
   it('nothing here, nothing in the cache, no network allowed', async () => {
     rmSync(join(root, 'models'), { recursive: true });
     const empty = await openCache(join(scratch, `none-${count}`));
@@ -336,12 +353,27 @@ describe('update', () => {
     expect(lockText()).not.toBe(lock);
   });
 
-  it('tells when nobody vouches for the files any more', async () => {
+  it('does not drop the hash that the user gave without his word', async () => {
     server.put('/net.onnx', GOOD);
     await addModel(root, `${server.url}/net.onnx`, { ...options(), sha256: new Map([['', sha256(GOOD)]]) });
     server.put('/net.onnx', BAD);
-    await updateModels(root, [], options());
+    expect((await refusal(updateModels(root, [], options()))).message).toBe(
+      `E_DOWNGRADE net: net.onnx: had the hash that you gave when it was added, and what its source offers now has another, ` +
+        `expected sha256:${sha256(GOOD)}, got sha256:${sha256(BAD)}. Try \`secateur zoo remove net\` and \`zoo add --sha256\` with the new hash, ` +
+        'or --allow-unsigned; nothing was changed.',
+    );
+    expect(readFileSync(join(root, 'models/net/net.onnx'))).toEqual(Buffer.from(GOOD));
+    await updateModels(root, [], { ...options(), allowUnsigned: true });
     expect(notes.at(-1)).toBe('net: had a published hash that matched (matched-published-claim), and has none now (pinned-on-first-use)');
+  });
+
+  it('ends as the policy does where nothing changed', async () => {
+    server.put('/net.onnx', GOOD);
+    await addModel(root, `${server.url}/net.onnx`, options());
+    const manifest = join(root, 'models.json');
+    const { models } = JSON.parse(readFileSync(manifest, 'utf8'));
+    writeFileSync(manifest, JSON.stringify({ models, policy: [{ match: 'net', require: 'claim' }] }));
+    expect((await refusal(updateModels(root, ['net'], options()))).parts.code).toBe('E_POLICY');
   });
 
   it('and install: where one model fails, those before it are told', async () => {
@@ -429,6 +461,14 @@ describe('signatures', () => {
     expect((await verifyModels(root)).ok).toBe(true);
     writeFileSync(join(root, 'models/net/net.onnx'), BAD);
     expect((await verifyModels(root)).models[0].signatureError?.parts.code).toMatch(/^E_SIG_/);
+  });
+
+  it('beside the one file of a source is found as zoo sign leaves it', async () => {
+    const file = join(root, 'alone.onnx');
+    writeFileSync(file, GOOD);
+    await signModel(file, { key: pem, output: `${file}.sig` });
+    const { entry } = await addModel(root, 'path:alone.onnx', { ...options(), signer: { keys: ['team.pub'] } });
+    expect(entry.integrity).toBe('signed');
   });
 
   it('by another key, or missing, or over other bytes: not added', async () => {

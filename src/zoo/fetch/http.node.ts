@@ -79,7 +79,7 @@ function checkStart(url: URL, o: FetchOptions): void {
     where: address(url),
     what: 'http:// is not fetched: whoever sits on the way can change the file',
     expected: 'https://',
-    hint: 'the same address with https://, or --allow-http if the bytes are checked by other means',
+    hint: 'the same address with https://, --sha256 with the hash of the file, or --allow-http if the bytes are checked by other means',
     exitCode: 2,
   });
 }

@@ -21,6 +21,15 @@ export async function sourceFileOf(model: LockedModel, file: LockedFile, base: s
   if (!isLocal(spec)) fail({ code: 'E_SOURCE', where: 'models.lock', what: `${path} has no address`, got: model.source });
   const at = localPath(spec, base);
   const found = await stat(at).catch(() => undefined);
+  if (found === undefined && spec.kind !== 'caffe') {
+    fail({
+      code: 'E_SOURCE',
+      where: at,
+      what: `nothing is there, and models.lock has no other source of ${path}`,
+      expected: 'the path that was given to `zoo add`, which other machines may not have',
+      hint: 'the files at that path, or a source that all machines have (an address, a path within the repository)',
+    });
+  }
   const folder = spec.kind === 'caffe' ? dirname(at) : found?.isFile() === true ? undefined : at;
   return { path, size, url: pathToFileURL(folder === undefined ? at : join(folder, path)).href, claims: [] };
 }

@@ -2,9 +2,10 @@
  * From a wanted model to checked files: resolve, fetch, compare published hashes, verify the signature, put the files into place, and look
  * into them before anything of it is visible. What all of `add`, `install` and `update` do with a model that is not in the lock yet.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { fail, SecateurError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.node.ts';
 import { checkClaims, requireClaims } from '../fetch/claims.node.ts';
@@ -93,8 +94,10 @@ export async function obtain(
   if (listed.length === 0) {
     fail({ code: 'E_SOURCE', where: name, what: 'no files', expected: 'at least one besides the signature', got: wanted.source });
   }
-  const signatureFile = await bundleOf(project.root, wanted, beside);
-  const files = await inLanes(listed, (file) => fetchFile(file, cache, { ...o, name }));
+  const signatureFile = await bundleOf(project.root, wanted, beside ?? besideFile(spec.kind, listed));
+  // a hash that the user has makes the way by which the bytes come of no account
+  const given = (file: SourceFile): boolean => file.claims.some((c) => c.from === 'user');
+  const files = await inLanes(listed, (file) => fetchFile(file, cache, { ...o, name, allowHttp: o.allowHttp === true || given(file) }));
   const before = new Map(project.lock.models.get(name)?.files.map((f) => [f.path, f]));
   const claims = new Map(files.map((file) => [file.path, claimsOf(name, file, before.get(file.path), o)]));
   const { files: _, ...source } = found;
@@ -248,6 +251,13 @@ function withUserClaims(name: string, files: readonly SourceFile[], given: Reado
     const claim: Claim[] = value === undefined ? [] : [{ from: 'user', algorithm: 'sha256', value }];
     return { ...file, claims: [...file.claims, ...claim] };
   });
+}
+
+/** `net.onnx.sig` beside the one file of a source on this machine, which is where `zoo sign net.onnx` puts it. */
+function besideFile(kind: string, files: readonly SourceFile[]): SourceFile | undefined {
+  if (files.length !== 1 || (kind !== 'path' && kind !== 'file')) return undefined;
+  const url = `${files[0].url}.sig`;
+  return existsSync(fileURLToPath(url)) ? { path: BUNDLE_NAME, url, claims: [] } : undefined;
 }
 
 /** The bundle: where models.json says, else the file of that name in the source. */

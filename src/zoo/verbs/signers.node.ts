@@ -138,7 +138,15 @@ export async function trustOf(root: string, set: Pick<SignerSet, 'keys' | 'autho
       return await readFile(resolve(root, path), 'utf8');
     } catch (cause) {
       const got = (cause as NodeJS.ErrnoException).code;
-      return fail({ code: 'E_POLICY', where: `models.json: ${path}`, what: 'cannot be read', expected: 'a PEM file', got, cause });
+      return fail({
+        code: 'E_POLICY',
+        where: `models.json: ${path}`,
+        what: 'cannot be read',
+        expected: 'a PEM file',
+        got,
+        hint: 'the file as it was committed with models.json',
+        cause,
+      });
     }
   };
   const trust: SigningTrust[] = [];

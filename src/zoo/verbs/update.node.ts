@@ -10,6 +10,7 @@ import { type Cache, openCache } from '../store/cache.node.ts';
 import { hashFile } from '../store/hash.node.ts';
 import type { CheckedClaim, LockedModel, Sha256, WantedModel } from '../types.ts';
 import { begin, tellingBefore } from './begin.node.ts';
+import { enforce } from './enforce.ts';
 import { chosen, isFor } from './install.node.ts';
 import { type Acceptance, type Obtained, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
@@ -76,7 +77,7 @@ export async function updateModels(root: string, names: readonly string[], o: Up
         const settled = await settle(project, project.manifest, name, made, cache, o);
         if (!change.changed) o.onNote?.(`${name}: the same files; what models.lock says of them was written anew`);
         project = { ...project, lock: settled.lock };
-      }
+      } else enforce(project.manifest, name, entry, o);
       changes.push(change);
     };
     const done = (): string[] => changes.filter((c) => c.changed).map(doneText);
@@ -125,8 +126,12 @@ function wantedOf(project: Project, name: string): WantedModel {
   return wanted ?? fail({ code: 'E_MANIFEST', where: name, what, hint: `\`secateur zoo remove ${name}\`, then \`zoo add\`` });
 }
 
-/** Nobody who steals an account should get a signed model replaced by one of his own with a routine update. */
+/**
+ * Nobody who steals an account should get a signed model, or one whose hash the user had from elsewhere, replaced by one of his own with a
+ * routine update.
+ */
 function refuseDowngrade(name: string, entry: LockedModel, made: Obtained, o: UpdateOptions): void {
+  if (o.allowUnsigned !== true) refuseLostHash(name, entry, made);
   const before = entry.signature?.signer;
   const after = made.signature?.signer;
   if (before === after || o.allowUnsigned === true) {
@@ -142,6 +147,21 @@ function refuseDowngrade(name: string, entry: LockedModel, made: Obtained, o: Up
     expected: before,
     got: after ?? 'no signature',
     hint: '--allow-unsigned after asking the publisher over another channel; nothing was changed',
+    exitCode: 3,
+  });
+}
+
+function refuseLostHash(name: string, entry: LockedModel, made: Obtained): void {
+  const given = entry.files.find((f) => f.claims.some((c) => c.from === 'user' && c.matched));
+  const now = given && made.files.find((f) => f.path === given.path);
+  if (given === undefined || now?.digest === given.digest) return;
+  fail({
+    code: 'E_DOWNGRADE',
+    where: `${name}: ${given.path}`,
+    what: 'had the hash that you gave when it was added, and what its source offers now has another',
+    expected: given.digest,
+    got: now?.digest ?? 'no such file',
+    hint: `\`secateur zoo remove ${name}\` and \`zoo add --sha256\` with the new hash, or --allow-unsigned; nothing was changed`,
     exitCode: 3,
   });
 }

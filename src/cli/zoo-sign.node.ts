@@ -1,11 +1,10 @@
 /** `secateur zoo sign`: a signature over the files of a model (OpenSSF Model Signing). */
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { signModel } from '../zoo/signing/sign.node.ts';
 import { defineCommand } from './command.node.ts';
 import { size } from './output.node.ts';
-import { readSigningFile } from './zoo-signing.node.ts';
+import { isModelFolder, readSigningFile } from './zoo-signing.node.ts';
 import { counted } from './zoo-words.node.ts';
 
 export const zooSign = defineCommand({
@@ -35,7 +34,7 @@ export const zooSign = defineCommand({
     const key = (await readSigningFile(o.key, '--key')).toString('utf8');
     const certificates =
       o.certificates === undefined ? undefined : (await readSigningFile(o.certificates, '--certificates')).toString('utf8');
-    const folder = (await stat(o.model).catch(() => undefined))?.isDirectory() ?? false;
+    const folder = await isModelFolder(o.model);
     const output = o.output ?? (folder ? join(o.model, 'model.sig') : `${o.model}.sig`);
     let bytes = 0;
     const signed = await signModel(o.model, {

@@ -1,12 +1,11 @@
 /** `secateur zoo verify-sig`: did someone you trust sign exactly these files? */
-import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { fail } from '../core/errors.ts';
 import type { SigningTrust, Verification } from '../zoo/signing/types.ts';
 import { verifyModel } from '../zoo/signing/verify-model.node.ts';
 import { defineCommand } from './command.node.ts';
 import { oneLong, size } from './output.node.ts';
-import { readSigningFile } from './zoo-signing.node.ts';
+import { isModelFolder, readSigningFile } from './zoo-signing.node.ts';
 import { counted, SIGNATURE_HONESTY } from './zoo-words.node.ts';
 
 /** Names that are printed without --json. */
@@ -54,7 +53,7 @@ export const zooVerifySig = defineCommand({
   }),
   async run(context, o) {
     const trust = await trustOf(o);
-    const folder = (await stat(o.model).catch(() => undefined))?.isDirectory() ?? false;
+    const folder = await isModelFolder(o.model);
     const signature = o.signature ?? (folder ? `${o.model.replace(/\/+$/, '')}/model.sig` : `${o.model}.sig`);
     const bundle = await readSigningFile(signature, '--signature');
     let bytes = 0;

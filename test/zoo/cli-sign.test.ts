@@ -85,6 +85,9 @@ describe('zoo sign', () => {
   it('files that are not there are wrong usage', async () => {
     const none = await run('zoo', 'sign', model, '--key', at('none.pem'));
     expect([none.code, errorOf(none)]).toEqual([2, `error: E_SIG_READ --key: ${at('none.pem')} cannot be read, got ENOENT.`]);
+    const away = await run('zoo', 'sign', at('away'), '--key', at('k.pem'));
+    const nothing = `error: E_SIG_READ ${at('away')}: no such file or folder, expected the path of a folder or file.`;
+    expect([away.code, errorOf(away)]).toEqual([2, nothing]);
     const odd = await run('zoo', 'sign', model, '--key', model);
     expect(errorOf(odd)).toBe(
       `error: E_SIG_READ --key: ${model} is no such file, expected a file of at most 67108864 bytes, got something else.`,

@@ -216,12 +216,12 @@ function unknown({ unknown: { models, arrays }, lockPresent, copies }: AuditRepo
     const [is, many] = [`model file on disk is ${where}`, `model files on disk are ${where}`];
     lines.push(`${models.length} ${models.length === 1 ? is : many}`);
     const worst = { refused: 0, flagged: 1, ok: 2 } as const;
-    const rank = (f: (typeof models)[number]): number => (f.kind === 'unknown' ? 3 : worst[f.verdict]);
+    const rank = (f: (typeof models)[number]): number => (f.kind === 'unknown' && f.packed === undefined ? 3 : worst[f.verdict]);
     const order = [...models].sort((a, b) => rank(a) - rank(b));
     const rows = order.slice(0, shown).map((f) => {
       const link = f.target === undefined ? '' : `link to ${f.target}; `;
       const says = f.verdict === 'ok' ? 'ok' : `${f.verdict}: ${f.says}`;
-      return [`  ./${oneLine(f.path, 200)}`, size(f.size), f.kind, oneLine(`${link}${says}`, 200)];
+      return [`  ./${oneLine(f.path, 200)}`, size(f.size), f.packed === undefined ? f.kind : 'packed', oneLine(`${link}${says}`, 200)];
     });
     lines.push(...columns([['  file', 'size', 'format', 'loading it'], ...rows], [1]));
     if (models.length > shown) lines.push(`  ... ${models.length - shown} more: --all, or --json`);
@@ -233,7 +233,10 @@ function unknown({ unknown: { models, arrays }, lockPresent, copies }: AuditRepo
       `copies of locked files: ${oneLine(named.join(', '), 1000)}${copies.length > shown ? ` and ${copies.length - shown} more` : ''}`,
     );
   }
-  if (arrays.count > 0) lines.push(`${counted(arrays.count, 'array')} (npy, npz; ${size(arrays.bytes)}) besides, weights or data`);
+  if (arrays.count > 0) {
+    lines.push(`${counted(arrays.count, 'array')} (npy, npz; ${size(arrays.bytes)}) besides, weights or data`);
+    if (shown === Number.POSITIVE_INFINITY) lines.push(...arrays.paths.map((path) => `  ./${oneLine(path, 200)}`));
+  }
   return lines.length === 0 ? [] : [lines.join('\n')];
 }
 

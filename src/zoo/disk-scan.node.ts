@@ -9,6 +9,7 @@ import { join, relative, resolve, sep } from 'node:path';
 import { SecateurError } from '../core/errors.ts';
 import { compareNames } from './digest.ts';
 import { lintFile } from './lint/lint.node.ts';
+import { isTelling, packedModel } from './packed-models.node.ts';
 import { codeOf } from './store/disk.node.ts';
 import type { FormatKind, LintVerdict } from './types.ts';
 
@@ -21,6 +22,8 @@ export interface FoundFile {
   readonly verdict: LintVerdict;
   /** The worst thing about it, one sentence without full stop. */
   readonly says?: string;
+  /** It is compressed or an archive, and this is what in it tells a model: `net.onnx`. */
+  readonly packed?: string;
   /** It is a link, and this is where it leads. */
   readonly target?: string;
 }
@@ -29,7 +32,7 @@ export interface DiskScan {
   /** In order of path. */
   readonly models: readonly FoundFile[];
   /** Arrays (npy, npz) that hold numbers only: weights or data, which their bytes do not tell. */
-  readonly arrays: { readonly count: number; readonly bytes: number };
+  readonly arrays: { readonly count: number; readonly bytes: number; readonly paths: readonly string[] };
   /** Files that were looked at. */
   readonly looked: number;
   /** Folders and files that could not be read. */
@@ -56,10 +59,6 @@ const SKIPPED = new Set(['node_modules', '.git', '.hg', '.svn', '.secateur', '__
 /** Marks a folder of installed Python packages. */
 const PYTHON = 'pyvenv.cfg';
 const HEAD = 1024;
-
-/** Nothing else is called so: a file that cannot be told from its content is still worth a line. */
-const TELLING =
-  /\.(?:onnx|ort|safetensors|pt|pth|ckpt|pkl|pickle|joblib|h5|hdf5|keras|pb|tflite|gguf|ggml|caffemodel|mlmodel|mar|pdparams|pdmodel|engine|weights|nemo|dlc|rknn)$/i;
 
 /** Beginnings of files that are no models: pictures, sound, archives, programs, documents. */
 const OTHERS: readonly string[] = [
@@ -97,7 +96,7 @@ export async function scanDisk(root: string, o: ScanOptions = {}): Promise<DiskS
   const models: FoundFile[] = [];
   const unreadable: string[] = [];
   const skip = new Set((o.skip ?? []).map((path) => resolve(path)));
-  let arrays = { count: 0, bytes: 0 };
+  const arrays: { size: number; path: string }[] = [];
   let [looked, entries, complete] = [0, 0, true];
   const todo: { folder: string; depth: number }[] = [{ folder: base, depth: 0 }];
   for (let next = todo.pop(); next !== undefined && complete; next = todo.pop()) {
@@ -127,14 +126,16 @@ export async function scanDisk(root: string, o: ScanOptions = {}): Promise<DiskS
         const found = await lookAt(path, shown, target);
         if (found === 'unreadable') unreadable.push(shown);
         else if (found?.kind === 'npy' || found?.kind === 'npz') {
-          if (found.verdict === 'ok') arrays = { count: arrays.count + 1, bytes: arrays.bytes + found.size };
+          if (found.verdict === 'ok') arrays.push(found);
           else models.push(found);
         } else if (found !== undefined) models.push(found);
       }
     }
   }
   models.sort((a, b) => compareNames(a.path, b.path));
-  return { models, arrays, looked, unreadable, complete };
+  arrays.sort((a, b) => compareNames(a.path, b.path));
+  const bytes = arrays.reduce((sum, { size }) => sum + size, 0);
+  return { models, arrays: { count: arrays.length, bytes, paths: arrays.map(({ path }) => path) }, looked, unreadable, complete };
 }
 
 const pathFrom = (base: string, path: string): string => relative(base, path).split(sep).join('/');
@@ -162,26 +163,42 @@ async function lookAt(path: string, shown: string, target: string | undefined): 
   try {
     const { size } = await lstat(file);
     if (size === 0) return undefined;
-    const telling = TELLING.test(shown);
-    if (!telling && !mayBeModel(await headOf(file))) return undefined;
+    const telling = isTelling(shown);
+    const { head, inner } = await beginning(file, shown, size);
+    if (!telling && inner === undefined && !mayBeModel(head)) return undefined;
     const { kind, verdict, findings } = await lintFile(file);
+    const worst = findings.find((f) => f.verdict === verdict);
+    const about = { path: shown, size, kind, verdict, ...(target !== undefined && { target }) };
+    if (inner !== undefined && (kind === 'unknown' || kind === 'other')) {
+      const held = `packed, with ${inner} in it`;
+      return {
+        ...about,
+        packed: inner,
+        verdict: verdict === 'ok' ? 'flagged' : verdict,
+        says: verdict === 'refused' && worst ? `${held}: ${worst.says}` : held,
+      };
+    }
     const plain = kind === 'other' || kind === 'prototxt' || kind === 'unknown';
     // A page of a server or a pointer of Git LFS under the name of a model is worth a line too.
     if (plain && !(telling && (kind === 'unknown' || verdict !== 'ok'))) return undefined;
-    const worst = findings.find((f) => f.verdict === verdict);
-    return { path: shown, size, kind, verdict, ...(worst && { says: worst.says }), ...(target !== undefined && { target }) };
+    return { ...about, ...(worst && { says: worst.says }) };
   } catch (error) {
     if (error instanceof SecateurError || codeOf(error) !== undefined) return 'unreadable';
     throw error;
   }
 }
 
-async function headOf(path: string): Promise<Buffer> {
+/** Of a file: its first bytes, and the model that it holds where it is packed. */
+async function beginning(
+  path: string,
+  shown: string,
+  size: number,
+): Promise<{ readonly head: Buffer; readonly inner: string | undefined }> {
   const handle = await open(path, 'r');
   try {
     const head = Buffer.alloc(HEAD);
     const { bytesRead } = await handle.read(head, 0, HEAD, 0);
-    return head.subarray(0, bytesRead);
+    return { head: head.subarray(0, bytesRead), inner: await packedModel(shown, handle, size) };
   } finally {
     await handle.close();
   }

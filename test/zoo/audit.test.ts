@@ -2,6 +2,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { zipSync } from 'fflate';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type AuditedModel, type AuditReport, audit, failing } from '../../src/zoo/audit.node.ts';
 import { scanDisk } from '../../src/zoo/disk-scan.node.ts';
@@ -281,9 +283,53 @@ describe('the disk', () => {
       ['weights/tmp.bin', 'safetensors', expect.anything()],
     ]);
     expect(unknown.models[0].says).toContain('os.system');
-    expect(unknown.arrays).toEqual({ count: 1, bytes: NPY.length });
+    expect(unknown.arrays).toEqual({ count: 1, bytes: NPY.length, paths: ['a.npy'] });
     expect(copies).toEqual([{ path: 'weights/copy.bin', of: expect.stringMatching(/^(signed|matched): /) }]);
     expect(unknown.complete).toBe(true);
+  });
+
+  it('finds models that are packed, and no data that are', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'secateur-packed-'));
+    const tar = (name: string, content: Uint8Array | string): Buffer => {
+      const bytes = Buffer.from(content);
+      const head = Buffer.alloc(512);
+      head.write(name, 0);
+      head.write(`${bytes.length.toString(8).padStart(11, '0')}\0`, 124);
+      head.write('ustar', 257);
+      return Buffer.concat([head, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
+    };
+    const images = Buffer.concat([Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 4), Buffer.alloc(32, 200)]);
+    put(root, {
+      'net.safetensors.gz': gzipSync(SAFETENSORS),
+      'blob.bin': gzipSync(SAFETENSORS),
+      'all.tar': Buffer.concat([tar('readme.md', 'text'), tar('w/net.onnx', 'x')]),
+      'all.tgz': gzipSync(Buffer.concat([tar('readme.md', 'text'), tar('w/net.pt', 'x')])),
+      'all.zip': zipSync({ 'readme.md': new Uint8Array(9), 'w/net.onnx': SAFETENSORS }),
+      'evil.pkl.gz': gzipSync(Buffer.from('\x80\x04cos\nsystem\n(S"true"\ntR.', 'latin1')),
+      // none of these holds a model
+      'images-idx3-ubyte.gz': gzipSync(images),
+      'notes.txt.gz': gzipSync('some words\n'),
+      'docs.tar.gz': gzipSync(tar('readme.md', 'text')),
+      'docs.zip': zipSync({ 'readme.md': new Uint8Array(9) }),
+      'torn.gz': gzipSync(SAFETENSORS).subarray(0, 12),
+    });
+    const { models, unreadable } = await scanDisk(root);
+    expect(models.map((f) => [f.path, f.packed, f.verdict])).toEqual([
+      ['all.tar', 'w/net.onnx', 'flagged'],
+      ['all.tgz', 'w/net.pt', 'flagged'],
+      ['all.zip', 'w/net.onnx', 'flagged'],
+      ['blob.bin', 'safetensors', 'flagged'],
+      ['evil.pkl.gz', 'evil.pkl', 'refused'],
+      ['net.safetensors.gz', 'net.safetensors', 'flagged'],
+    ]);
+    expect(models[0].says).toBe('packed, with w/net.onnx in it');
+    expect(models[4].says).toBe('packed, with evil.pkl in it: a compressed pickle, which some loaders unpack and run');
+    expect(unreadable).toEqual([]);
+    put(root, { 'a.npy': NPY });
+    const { out } = await run('zoo', 'audit', '--project', root, '--all');
+    expect(out).toContain('  ./all.tar  ');
+    expect(out).toMatch(/\.\/blob\.bin +\d+ B +packed +flagged: packed, with safetensors in it\n/);
+    expect(out).toContain(`1 array (npy, npz; ${NPY.length} B) besides, weights or data\n  ./a.npy\n`);
   });
 
   it('looks at what links lead to, follows none to folders, and survives odd files', async () => {

@@ -14,7 +14,7 @@ import { begin, tellingBefore, withSoundCache } from './begin.node.ts';
 import { enforce, refuseFormats } from './enforce.ts';
 import { lintAgain } from './lint-again.node.ts';
 import { verifyLockedSignature } from './locked-signature.node.ts';
-import { type Acceptance, inLanes, obtain, settle } from './obtain.node.ts';
+import { type Acceptance, goneFromCache, inLanes, obtain, settle } from './obtain.node.ts';
 import type { VerbOptions } from './options.ts';
 import { requireOwnAddresses } from './own-address.ts';
 
@@ -163,7 +163,7 @@ async function installLocked(
         // whoever sits on the way cannot change what has a known hash
         await fetchFile(source, cache, { ...o, allowHttp: true, name, expect: { digest, size } });
       }
-      sources.set(file.path, from ?? (await cache.find(file.digest)) ?? gone(cache.root, file.digest));
+      sources.set(file.path, from ?? (await cache.find(file.digest)) ?? goneFromCache(cache, file.digest));
     },
   );
   const verified =
@@ -204,9 +204,6 @@ async function signatureFirst(
     throw error;
   }
 }
-
-const gone = (root: string, digest: string): never =>
-  fail({ where: root, what: 'a file that was fetched is gone from the cache', got: digest, hint: 'the same again' });
 
 function offline(name: string, path: string): never {
   return fail({

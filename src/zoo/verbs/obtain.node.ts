@@ -153,11 +153,7 @@ export async function settle(
   const paths = new Map<string, string>();
   for (const { digest } of files) {
     const path = await cache.find(digest);
-    // somebody emptied the cache between fetching and now
-    paths.set(
-      digest,
-      path ?? fail({ where: cache.root, what: 'a file that was fetched is gone from the cache', got: digest, hint: 'the same again' }),
-    );
+    paths.set(digest, path ?? goneFromCache(cache, digest));
   }
   const check = async (staged: string): Promise<void> => {
     const reports = new Map((await lintFolder(staged)).map(({ path, report }) => [path, report]));
@@ -273,15 +269,14 @@ async function readBundle(file: FetchedFile, cache: Cache): Promise<Uint8Array> 
   const bytes = path === undefined ? undefined : await readFile(path);
   // the cache is shared: what is read is what was fetched, or it is not used
   if (bytes === undefined || `sha256:${sha256(bytes)}` !== file.digest) {
-    return fail({
-      where: cache.root,
-      what: 'a signature that was fetched is gone from the cache',
-      got: file.digest,
-      hint: 'the same again',
-    });
+    return goneFromCache(cache, file.digest);
   }
   return bytes;
 }
+
+/** Somebody emptied the cache meanwhile: E_CACHE, upon which `withSoundCache` fetches anew. */
+export const goneFromCache = (cache: Cache, digest: string): never =>
+  fail({ code: 'E_CACHE', where: cache.root, what: 'a file that was fetched is gone from the cache', got: digest, hint: 'the same again' });
 
 /** `work` on all, some at a time, results in order; the first error stops it. */
 export async function inLanes<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {

@@ -9,7 +9,7 @@ import { modelFolder, type Project, readProject } from '../project.node.ts';
 import { type Cache, openCache } from '../store/cache.node.ts';
 import { hashFile } from '../store/hash.node.ts';
 import type { CheckedClaim, LockedModel, Sha256, WantedModel } from '../types.ts';
-import { begin, tellingBefore } from './begin.node.ts';
+import { begin, tellingBefore, withSoundCache } from './begin.node.ts';
 import { enforce } from './enforce.ts';
 import { chosen, isFor } from './install.node.ts';
 import { type Acceptance, type Obtained, obtain, settle } from './obtain.node.ts';
@@ -82,7 +82,7 @@ export async function updateModels(root: string, names: readonly string[], o: Up
     };
     const done = (): string[] => changes.filter((c) => c.changed).map(doneText);
     await tellingBefore(o, done, async () => {
-      for (const name of names.length > 0 ? chosen(project, names) : updatable(project, o)) await one(name);
+      for (const name of names.length > 0 ? chosen(project, names) : updatable(project, o)) await withSoundCache(o, () => one(name));
     });
     return { changes };
   });

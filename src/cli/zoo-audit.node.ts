@@ -142,9 +142,12 @@ const WRONG: Readonly<Record<string, string>> = {
   'format-hidden': 'a format that the lock hides',
 };
 
+/** A fingerprint as far as a person compares it. */
+const shortSigner = (signer: string): string => (/^sha256:[0-9a-f]{64}$/.test(signer) ? shortDigest(signer) : signer);
+
 /** `keys/team.pub (sha256:0123456789abcdef...)`; a name of a person or a job stands whole. */
 function signerText({ signer = '', signerFiles = [] }: AuditedModel): string {
-  const digest = /^sha256:[0-9a-f]{64}$/.test(signer) ? shortDigest(signer) : signer;
+  const digest = shortSigner(signer);
   return oneLine(signerFiles.length === 0 ? digest : `${signerFiles.join(', ')} (${digest})`, 300);
 }
 
@@ -175,11 +178,13 @@ function groups({ models }: AuditReport): string[] {
   return lines.length === 0 ? [] : [lines.join('\n')];
 }
 
-/** `evaluate PASSED, fineprune WARNED`: what signers of its rules say of these bytes. */
+/** `PASSED by sha256:0123...: secateur evaluate net ...`: what signers of its rules say of these bytes. */
 function attestedText({ attested }: AuditedModel): string {
   const results = attested?.results ?? [];
   if (results.length === 0) return `${attested?.path}: nothing in it is by a signer of its rules and about all of these bytes`;
-  return results.map((r) => `${r.command ?? 'a test'} ${r.result}`).join(', ');
+  return results
+    .map((r) => `${r.result} by ${shortSigner(r.signer)}${r.command === undefined ? '' : `: ${oneLine(r.command, 100)}`}`)
+    .join('; ');
 }
 
 /** What none of the above says. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { isLoaded } from './integrity.ts';
 import { LINT_RULES } from './lint/lint.ts';
-import type { PolicyFinding } from './policy.ts';
+import { type PolicyFinding, signersFor } from './policy.ts';
 import type { Project } from './project.node.ts';
 import { commitIn } from './sources/commit-in.ts';
 import { localPath } from './sources/local.node.ts';
@@ -28,38 +28,40 @@ export interface AuditProblem {
   readonly info?: boolean;
 }
 
-/** What makes a signed model of it: taking it anew with the key, because no other command believes a signer that no rule names. */
-function signing(name: string, { source, files }: LockedModel, root: string): string {
+const BUNDLE = 'model.sig';
+
+/** What makes a signed model of it: where a rule names the signer, `update`; else taking it anew with the key, which writes such a rule. */
+function signing(name: string, { source, files }: LockedModel, { root, manifest }: Project): string {
+  const isRuled = signersFor(manifest, name).length > 0;
   const spec = parseSource(source);
-  const again = (path: string, more: string): string =>
-    `secateur zoo remove ${name} && secateur zoo add ${path} --name ${name}${more} --key MAKER.pub`;
-  if (spec.kind !== 'path' && spec.kind !== 'file') return `a signature by the publisher, then ${again(source, '')}`;
+  const again = (path: string): string =>
+    isRuled ? `secateur zoo update ${name}` : `secateur zoo remove ${name} && secateur zoo add ${path} --name ${name} --key MAKER.pub`;
+  if (spec.kind !== 'path' && spec.kind !== 'file') return `a signature by the publisher, then ${again(source)}`;
   const at = localPath(spec, root);
   const path = spec.kind === 'path' && !/^[./]/.test(spec.path) ? `./${spec.path}` : source;
   const alone = files.length === 1 && basename(at) === files[0].path;
   if (existsSync(alone ? `${at}.sig` : join(at, BUNDLE))) {
-    return `${alone ? `${path}.sig` : `${path}/${BUNDLE}`} is there, and no rule says whose it must be: ${again(path, alone ? ` --signature ${path}.sig` : '')}`;
+    const bundle = alone ? `${path}.sig` : `${path}/${BUNDLE}`;
+    return `${bundle} is there and ${isRuled ? 'was not taken yet' : 'no rule says whose it must be'}: ${again(path)}`;
   }
-  return `whoever made it signs it: secateur zoo sign ${path} --key MAKER.key; then ${again(path, alone ? ` --signature ${path}.sig` : '')}`;
+  return `whoever made it signs it: secateur zoo sign ${path} --key MAKER.key; then ${again(path)}`;
 }
 
-const BUNDLE = 'model.sig';
-
-export function nobodyVouched(name: string, entry: LockedModel, root: string): AuditProblem {
+export function nobodyVouched(name: string, entry: LockedModel, project: Project): AuditProblem {
   const { files, source } = entry;
   const bare = files.filter((f) => isLoaded(f) && f.claims.length === 0);
   const says = `no published hash or signature (${some((bare.length > 0 ? bare : files).map((f) => f.path))})`;
   const hash = `with a hash from another channel: secateur zoo remove ${name} && secateur zoo add ${source} --name ${name} --sha256 HEX`;
-  const hint = isLocal(parseSource(source)) ? signing(name, entry, root) : `${signing(name, entry, root)}; or, ${hash}`;
+  const hint = isLocal(parseSource(source)) ? signing(name, entry, project) : `${signing(name, entry, project)}; or, ${hash}`;
   return { rule: 'pinned-on-first-use', says, hint, concerns: ['unverified'] };
 }
 
 /** A rule of models.json that does not hold. */
-export function policy(name: string, entry: LockedModel, { rule, mode, about, says }: PolicyFinding, root: string): AuditProblem {
+export function policy(name: string, entry: LockedModel, { rule, mode, about, says }: PolicyFinding, project: Project): AuditProblem {
   const hints: Record<PolicyFinding['about'], string> = {
     vouched:
       rule.require === 'signature'
-        ? signing(name, entry, root)
+        ? signing(name, entry, project)
         : `a hash from another channel: secateur zoo remove ${name} && secateur zoo add ${entry.source} --name ${name} --sha256 HEX`,
     formats: 'a copy of the model in a format of the rule, or "formats" of that rule in models.json',
     lint: 'secateur zoo lint says why; another copy of the model, or "lint" of that rule in models.json',

@@ -151,12 +151,12 @@ async function auditModel(
   o: AuditOptions,
   stamps: Stamps | undefined,
 ): Promise<AuditedModel> {
-  const { root, manifest } = project;
+  const { manifest } = project;
   const wanted = manifest.models.get(name);
   const problems: AuditProblem[] = [];
   const signer = await signature(project, name, entry, problems);
   const denied = entry.files.some((f) => f.claims.some((c) => !c.matched));
-  if (entry.integrity === 'pinned-on-first-use' && !denied) problems.push(nobodyVouched(name, entry, root));
+  if (entry.integrity === 'pinned-on-first-use' && !denied) problems.push(nobodyVouched(name, entry, project));
   claims(entry, problems);
   source(manifest, name, entry, problems);
   formats(entry, problems);
@@ -169,7 +169,7 @@ async function auditModel(
   }
   const { disk, seen } = await onDisk(project, name, entry, o, stamps, problems);
   for (const finding of checkPolicy(manifest, name, seen)) {
-    const { hint, ...problem } = policy(name, entry, finding, root);
+    const { hint, ...problem } = policy(name, entry, finding, project);
     // said once is enough
     problems.push(problems.some((p) => p.hint === hint) ? problem : { ...problem, hint });
   }

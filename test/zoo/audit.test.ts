@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { zipSync } from 'fflate';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { appendAttestation } from '../../src/zoo/attest/attestations.node.ts';
+import { testStatement } from '../../src/zoo/attest/statement.ts';
 import { type AuditedModel, type AuditReport, audit, failing } from '../../src/zoo/audit.node.ts';
 import { scanDisk } from '../../src/zoo/disk-scan.node.ts';
 import { readProject } from '../../src/zoo/project.node.ts';
@@ -218,6 +220,36 @@ it('hashes every byte, believes stamps only where it is told to, and tells secon
   ]);
 });
 
+it('says what makes a signed model of one that nobody vouched for', async () => {
+  const model = (source: string) => ({ files: { 'w.safetensors': SAFETENSORS }, entry: { source } });
+  const root = madeProject(
+    {
+      far: model('https://example.com/w.safetensors'),
+      file: model('path:w.safetensors'),
+      folder: model('path:src'),
+      ruled: model('path:src'),
+      unsigned: model('path:bare'),
+    },
+    [{ match: 'ruled', require: 'signature', keys: ['k.pub'] }],
+  );
+  put(root, { 'w.safetensors': SAFETENSORS, 'w.safetensors.sig': '{}', 'src/model.sig': '{}', 'bare/w.safetensors': SAFETENSORS });
+  const { models } = await audit(await readProject(root));
+  const again = (name: string, source: string): string =>
+    `secateur zoo remove ${name} && secateur zoo add ${source} --name ${name} --key MAKER.pub`;
+  expect(models.map((m) => [m.name, m.problems.find((p) => p.rule === 'pinned-on-first-use')?.hint])).toEqual([
+    [
+      'far',
+      `a signature by the publisher, then ${again('far', 'https://example.com/w.safetensors')}; or, with a hash from another channel: secateur zoo remove far && secateur zoo add https://example.com/w.safetensors --name far --sha256 HEX`,
+    ],
+    ['file', `./w.safetensors.sig is there and no rule says whose it must be: ${again('file', './w.safetensors')}`],
+    ['folder', `./src/model.sig is there and no rule says whose it must be: ${again('folder', './src')}`],
+    ['ruled', './src/model.sig is there and was not taken yet: secateur zoo update ruled'],
+    ['unsigned', `whoever made it signs it: secateur zoo sign ./bare --key MAKER.key; then ${again('unsigned', './bare')}`],
+  ]);
+  // the same advice once
+  expect(named({ models } as unknown as AuditReport, 'ruled').problems.filter((p) => p.hint?.includes('update ruled'))).toHaveLength(1);
+});
+
 it('says which sources other machines do not have', async () => {
   const from = (source: string) => ({ files: { 'x.onnx': 'abc' }, entry: { source } });
   const root = madeProject({
@@ -426,6 +458,36 @@ describe('secateur zoo audit', () => {
     expect(gone.out.trimEnd().split('\n').at(-1)).toBe(
       'A lock and a hash say that the bytes are still the same. They do not say that a model has no backdoor: look into it with `secateur inspect`.',
     );
+  });
+
+  it('tells what signers of the rules attest of a model, and nothing by strangers', async () => {
+    const [mine, theirs] = [0, 1].map(() => generateKeyPairSync('ec', { namedCurve: 'prime256v1' }));
+    const [pem, key, other] = [
+      mine.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      mine.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      theirs.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    ];
+    const one = { files: { 'w.safetensors': SAFETENSORS } };
+    const root = madeProject({ a: one, b: one, c: one }, [{ match: '*', require: 'signature', keys: ['k.pub'] }]);
+    put(root, { 'k.pub': pem });
+    const command = 'secateur evaluate a --min-clean 0.9';
+    const inputs = { model: digestOf(SAFETENSORS).slice(7) };
+    const provenance = { command, seeds: [], versions: {}, machine: 'm', inputs, started: '2026-11-23T12:00:00.000Z', steps: [] };
+    const checks = [{ name: 'clean accuracy', held: true, says: 'clean accuracy is so' }];
+    const read = { result: { recipe: 'evaluate', tables: [], checks, provenance }, digest: digestOf('r') };
+    const files = [{ path: 'w.safetensors', digest: digestOf(SAFETENSORS) }];
+    const statement = (name: string): Uint8Array =>
+      testStatement(name, files, true, read, { role: 'input', path: 'w.safetensors' }).payload;
+    await appendAttestation(join(root, 'models.sigs/a.attestations.jsonl'), statement('a'), { key });
+    await appendAttestation(join(root, 'models.sigs/b.attestations.jsonl'), statement('b'), { key: other });
+    put(root, { 'models.sigs/c.attestations.jsonl/x': '' });
+    const { out } = await run('zoo', 'audit', '--project', root);
+    expect(out).toContain(`
+attested
+  a  PASSED by ${digestOf(pem).slice(0, 23)}...: ${command}
+  b  models.sigs/b.attestations.jsonl: nothing in it is by a signer of its rules and about all of these bytes
+`);
+    expect(out).toContain('\n  its attestations cannot be read: ');
   });
 
   it('fails where it is told to', async () => {

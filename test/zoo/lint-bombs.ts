@@ -86,7 +86,7 @@ export const LINT_BOMBS: Readonly<Record<string, () => Uint8Array>> = {
   'pickle of values taken off again': () => pickle('N0', '', 'N.'),
   'pickle of memorised lists': () => pickle('\u0094', 'N', '.'),
   'pickle of memorised texts': () => pickle('\u008c\u0001a\u00940', '', 'N.'),
-  'pickle of memorised imports': () => pickle('q\u00010', 'ccollections\nOrderedDict\n', 'N.'),
+  'pickle of memorised imports': () => pickle('h\u00010', 'ccollections\nOrderedDict\nq\u0001', '.'),
   'pickle of memo gaps': () =>
     joinBytes([
       latin('\u0080\u0002N'),

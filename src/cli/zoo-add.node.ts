@@ -6,7 +6,7 @@ import { addModel } from '../zoo/verbs/add.node.ts';
 import { defineCommand } from './command.node.ts';
 import { size } from './output.node.ts';
 import { projectFields, projectRootOrHere } from './zoo-project.node.ts';
-import { acceptFields, fetchFields, projectPath, projectSource, readCa, signerFields, signerOf } from './zoo-sources.node.ts';
+import { acceptFields, fetchFields, fetchOptions, projectPath, projectSource, signerFields, signerOf } from './zoo-sources.node.ts';
 import { counted, filesText, lintLines, SIGNATURE_HONESTY, tellers, vouched } from './zoo-words.node.ts';
 
 export const zooAdd = defineCommand({
@@ -55,8 +55,7 @@ export const zooAdd = defineCommand({
     const copies: string[] = [];
     const adding = async () =>
       addModel(root, projectSource(root, o.source), {
-        ...tell,
-        signal: context.signal,
+        ...(await fetchOptions(context, o)),
         name: o.name,
         include: o.include,
         sha256: o.sha256 && hashesOf(o.sha256),
@@ -64,9 +63,6 @@ export const zooAdd = defineCommand({
         signer: await signerOf(root, o, (path) => copies.push(path)),
         acceptClaimMismatch: o.acceptClaimMismatch,
         allowRefused: o.allowRefused,
-        offline: o.offline,
-        allowHttp: o.allowHttp,
-        ca: await readCa(o.ca),
       });
     const { name, entry, lint, folder } = await adding().catch(async (error: unknown) => {
       for (const path of copies) await rm(path, { force: true });

@@ -5,8 +5,8 @@ import { installModels } from '../zoo/verbs/install.node.ts';
 import { defineCommand } from './command.node.ts';
 import { columns } from './output.node.ts';
 import { projectFields, projectRoot } from './zoo-project.node.ts';
-import { acceptFields, fetchFields, readCa } from './zoo-sources.node.ts';
-import { counted, tellers, vouched } from './zoo-words.node.ts';
+import { acceptFields, fetchFields, fetchOptions } from './zoo-sources.node.ts';
+import { counted, vouched } from './zoo-words.node.ts';
 
 const STATES = { unchanged: 'as locked', placed: 'installed', locked: 'locked and installed' } as const;
 
@@ -35,15 +35,11 @@ export const zooInstall = defineCommand({
     }
     context.progress.step('installing');
     const { models, orphans } = await installModels(projectRoot(o), {
-      ...tellers(context.progress),
-      signal: context.signal,
+      ...(await fetchOptions(context, o)),
       names: o.names,
       frozen: o.frozen,
       acceptClaimMismatch: o.acceptClaimMismatch,
       allowRefused: o.allowRefused,
-      offline: o.offline,
-      allowHttp: o.allowHttp,
-      ca: await readCa(o.ca),
     });
     const done = models.filter((m) => m.state !== 'unchanged').length;
     return {

@@ -8,12 +8,23 @@ import { readAuthorities } from '../zoo/signing/certificates.node.ts';
 import { readPublicKey } from '../zoo/signing/keys.node.ts';
 import { readTrustedRoot } from '../zoo/signing/trusted-root-read.node.ts';
 import type { PolicyRule } from '../zoo/types.ts';
+import type { VerbOptions } from '../zoo/verbs/options.ts';
+import type { Context } from './command.node.ts';
+import { tellers } from './zoo-words.node.ts';
 
 export const fetchFields = {
   offline: z.boolean().default(false).meta({ description: 'fetch nothing; what is neither here nor in the cache is an error' }),
   allowHttp: z.boolean().default(false).meta({ description: 'take addresses without TLS; the audit will say so' }),
   ca: z.string().optional().meta({ description: 'certificates (PEM) of servers to trust besides the usual ones', placeholder: 'FILE' }),
 };
+
+/** What the verbs that fetch are told by these flags, and how they tell what they do. */
+export async function fetchOptions(
+  { progress, signal }: Pick<Context, 'progress' | 'signal'>,
+  { offline, allowHttp, ca }: z.output<z.ZodObject<typeof fetchFields>>,
+): Promise<VerbOptions> {
+  return { ...tellers(progress), signal, offline, allowHttp, ca: await readCa(ca) };
+}
 
 export const acceptFields = {
   acceptClaimMismatch: z
@@ -163,4 +174,4 @@ async function readText(path: string): Promise<string> {
 }
 
 /** The certificates that --ca names. */
-export const readCa = async (path: string | undefined): Promise<string | undefined> => (path === undefined ? undefined : readText(path));
+const readCa = async (path: string | undefined): Promise<string | undefined> => (path === undefined ? undefined : readText(path));

@@ -4,8 +4,8 @@ import { diffModel, type FileState, type ModelChange, updateModels } from '../zo
 import { defineCommand } from './command.node.ts';
 import { size } from './output.node.ts';
 import { projectFields, projectRoot } from './zoo-project.node.ts';
-import { acceptFields, fetchFields, readCa } from './zoo-sources.node.ts';
-import { counted, shortDigest, tellers } from './zoo-words.node.ts';
+import { acceptFields, fetchFields, fetchOptions } from './zoo-sources.node.ts';
+import { counted, shortDigest } from './zoo-words.node.ts';
 
 export const zooUpdate = defineCommand({
   name: 'zoo update',
@@ -28,14 +28,10 @@ export const zooUpdate = defineCommand({
   async run(context, o) {
     context.progress.step('asking the sources');
     const { changes } = await updateModels(projectRoot(o), o.names ?? [], {
-      ...tellers(context.progress),
-      signal: context.signal,
+      ...(await fetchOptions(context, o)),
       allowUnsigned: o.allowUnsigned,
       acceptClaimMismatch: o.acceptClaimMismatch,
       allowRefused: o.allowRefused,
-      offline: o.offline,
-      allowHttp: o.allowHttp,
-      ca: await readCa(o.ca),
     });
     const changed = changes.filter((c) => c.changed);
     return {
@@ -64,11 +60,7 @@ export const zooDiff = defineCommand({
   async run(context, o) {
     context.progress.step(`asking the source of ${o.name}`);
     const change = await diffModel(projectRoot(o), o.name, {
-      ...tellers(context.progress),
-      signal: context.signal,
-      offline: o.offline,
-      allowHttp: o.allowHttp,
-      ca: await readCa(o.ca),
+      ...(await fetchOptions(context, o)),
     });
     return {
       line: change.changed

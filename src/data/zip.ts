@@ -31,13 +31,14 @@ export interface ZipLimits {
   readonly maxBytes?: number;
 }
 
-const LOCAL = 0x04034b50;
-const CENTRAL = 0x02014b50;
-const END = 0x06054b50;
-const END64 = 0x06064b50;
-const LOCATOR64 = 0x07064b50;
+/** How the records of an archive begin (APPNOTE 4.3), as little-endian numbers. */
+export const LOCAL = 0x04034b50;
+export const CENTRAL = 0x02014b50;
+export const END = 0x06054b50;
+export const END64 = 0x06064b50;
+export const LOCATOR64 = 0x07064b50;
 /** An end record of 22 bytes and the longest comment. */
-const TAIL = 22 + 0xffff;
+export const TAIL = 22 + 0xffff;
 /** Deflate's best: 258 bytes from two bits, and a little for the block's header. */
 const BEST_RATIO = 1032;
 const MAX_ENTRIES = 100_000;

@@ -4,16 +4,10 @@
  * must belong to something, and what no program that writes models does is refused.
  */
 import { Inflate } from 'fflate';
-import type { ByteSource } from '../../data/zip.ts';
+import { type ByteSource, CENTRAL, END, END64, LOCAL, LOCATOR64, TAIL } from '../../data/zip.ts';
 import { type Findings, quoted } from './findings.ts';
 
-const LOCAL = 0x04034b50;
-const CENTRAL = 0x02014b50;
-const END = 0x06054b50;
-const END64 = 0x06064b50;
-const LOCATOR64 = 0x07064b50;
 const DESCRIPTOR = 0x08074b50;
-const TAIL = 22 + 0xffff;
 const MAX_ENTRIES = 10_000;
 /** Unpacked bytes for each packed one, all entries together; beyond {@link SMALL} bytes unpacked. */
 const MAX_RATIO = 20;

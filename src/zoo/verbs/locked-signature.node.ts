@@ -3,9 +3,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail } from '../../core/errors.ts';
-import { sha256 } from '../../core/hash.node.ts';
 import { modelFolder, type Project } from '../project.node.ts';
-import type { Verification } from '../signing/verify.node.ts';
+import { digestOfBundle, type Verification } from '../signing/verify.node.ts';
 import type { LockedFile, LockedModel } from '../types.ts';
 import { checkSigners, requireCovered, type SignedFile } from './signers.node.ts';
 
@@ -25,7 +24,7 @@ export async function verifyLockedSignature(
 ): Promise<Verification | undefined> {
   if (signature === undefined) return undefined;
   const bundle = await readBundle(root, name, signature.bundle);
-  const got = `sha256:${sha256(bundle)}`;
+  const got = digestOfBundle(bundle);
   if (got !== signature.bundleDigest) {
     fail({
       code: 'E_INTEGRITY',

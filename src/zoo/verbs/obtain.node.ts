@@ -7,14 +7,14 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { fail, SecateurError } from '../../core/errors.ts';
-import { sha256 } from '../../core/hash.node.ts';
 import { checkClaims, requireClaims } from '../fetch/claims.node.ts';
 import { fetchFile } from '../fetch/download.node.ts';
 import { lintFile, lintFolder } from '../lint/lint.node.ts';
 import { withModel } from '../lock-write.ts';
 import { signersFor } from '../policy.ts';
 import { lockText, modelFolder, type Project } from '../project.node.ts';
-import type { Verification } from '../signing/verify.node.ts';
+import { MAX_BUNDLE } from '../signing/bundle.ts';
+import { digestOfBundle, type Verification } from '../signing/verify.node.ts';
 import { resolveSource } from '../sources/resolve.node.ts';
 import { parseSource } from '../sources/spec.ts';
 import type { Cache } from '../store/cache.node.ts';
@@ -39,11 +39,9 @@ import type { VerbOptions } from './options.ts';
 import { checkSigners, requireCovered, type SignersCheck } from './signers.node.ts';
 
 /** Name that a bundle has by custom, at the top of the signed folder. */
-export const BUNDLE_NAME = 'model.sig';
+const BUNDLE_NAME = 'model.sig';
 /** Files that are fetched at the same time. */
 const LANES = 4;
-/** A bundle lists every file of a model; beyond this it is no bundle. */
-const MAX_BUNDLE_BYTES = 64 * 2 ** 20;
 
 /** What is accepted although it does not look right. */
 export interface Acceptance {
@@ -102,7 +100,7 @@ export async function obtain(
   const claims = new Map(files.map((file) => [file.path, claimsOf(name, file, before.get(file.path), o)]));
   const { files: _, ...source } = found;
   if (signatureFile === undefined) return { wanted, source, files, claims };
-  const bundle = await readBundle(await fetchFile(signatureFile, cache, { ...o, name, maxBytes: MAX_BUNDLE_BYTES }), cache);
+  const bundle = await readBundle(await fetchFile(signatureFile, cache, { ...o, name, maxBytes: MAX_BUNDLE }), cache);
   const located = await Promise.all(files.map(async (file) => ({ ...file, at: await cache.find(file.digest) })));
   const checking = checkSigners(project.root, manifest, name, bundle, located, wanted.include);
   const { verified, warned } = await (o.only === 'look' ? checking.catch(toldOnly) : checking);
@@ -114,7 +112,7 @@ export async function obtain(
   }
   for (const warning of verified.warnings) o.onNote?.(`${name}: signature: ${warning}`);
   const { method, signer } = verified;
-  const signature = { method, signer, bundle: bundlePath(name), bundleDigest: `sha256:${sha256(bundle)}` as const };
+  const signature = { method, signer, bundle: bundlePath(name), bundleDigest: digestOfBundle(bundle) };
   return { wanted, source, files, claims, bundle, verification: verified, signature };
 }
 
@@ -268,7 +266,7 @@ async function readBundle(file: FetchedFile, cache: Cache): Promise<Uint8Array> 
   const path = await cache.find(file.digest);
   const bytes = path === undefined ? undefined : await readFile(path);
   // the cache is shared: what is read is what was fetched, or it is not used
-  if (bytes === undefined || `sha256:${sha256(bytes)}` !== file.digest) {
+  if (bytes === undefined || digestOfBundle(bytes) !== file.digest) {
     return goneFromCache(cache, file.digest);
   }
   return bytes;
